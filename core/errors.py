@@ -1,0 +1,109 @@
+"""Every error that Synapse raises on purpose, each with the stable code that clients see.
+
+::
+
+    SynapseError
+    |-- ValidationFailed        VALIDATION_FAILED     the input is wrong; path says where
+    |-- Unauthenticated         UNAUTHENTICATED       no valid token, or wrong credentials
+    |-- Forbidden               FORBIDDEN             a member whose role is too low
+    |-- NotFound                NOT_FOUND             not there, or not there for this caller
+    |-- Conflict                CONFLICT              clashes with what is there
+    |   `-- IdempotencyConflict IDEMPOTENCY_CONFLICT  the key was used for another request
+    |-- RateLimited             RATE_LIMITED          too much, too fast
+    |-- ProviderFailed          PROVIDER_FAILED       the model's provider failed; says whether a retry may help
+    |   `-- ProviderTimedOut    TIMED_OUT             the provider did not answer in time
+    |-- RunLost                 (never shown)         another process owns the run now; stop writing
+    `-- StartupRefused          (never shown)         the process must not start like this; says what to do
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorCode(StrEnum):
+    """The codes of the public API, in result unions and in ``extensions.code``."""
+
+    VALIDATION_FAILED = "VALIDATION_FAILED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT"
+    RATE_LIMITED = "RATE_LIMITED"
+    BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+    COST_EXCEEDED = "COST_EXCEEDED"
+    STEPS_EXCEEDED = "STEPS_EXCEEDED"
+    PROVIDER_FAILED = "PROVIDER_FAILED"
+    TOOL_FAILED = "TOOL_FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    INTERNAL = "INTERNAL"
+
+
+class SynapseError(Exception):
+    """The root. ``path`` is the place of the fault in the input, outermost first; empty when there is none."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+
+    def __init__(self, message: str, path: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+
+
+class ValidationFailed(SynapseError):
+    code = ErrorCode.VALIDATION_FAILED
+
+
+class Unauthenticated(SynapseError):
+    code = ErrorCode.UNAUTHENTICATED
+
+
+class Forbidden(SynapseError):
+    code = ErrorCode.FORBIDDEN
+
+
+class NotFound(SynapseError):
+    code = ErrorCode.NOT_FOUND
+
+
+class Conflict(SynapseError):
+    code = ErrorCode.CONFLICT
+
+
+class IdempotencyConflict(Conflict):
+    code = ErrorCode.IDEMPOTENCY_CONFLICT
+
+
+class RateLimited(SynapseError):
+    code = ErrorCode.RATE_LIMITED
+
+    def __init__(self, message: str, retry_after_ms: int, path: tuple[str, ...] = ()) -> None:
+        super().__init__(message, path)
+        self.retry_after_ms = retry_after_ms
+
+
+class ProviderFailed(SynapseError):
+    """The provider refused, broke off or answered nonsense.
+
+    ``retryable``: the same request may succeed later (rate limits, overload, lost connections), as opposed to a
+    request that is wrong in itself. ``retry_after_s``: how long the provider asked to wait, when it said so.
+    """
+
+    code = ErrorCode.PROVIDER_FAILED
+
+    def __init__(self, message: str, *, retryable: bool, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.retry_after_s = retry_after_s
+
+
+class ProviderTimedOut(ProviderFailed):
+    code = ErrorCode.TIMED_OUT
+
+
+class RunLost(SynapseError):
+    """This process no longer owns the run: its epoch was raised. Whoever holds it now does the writing."""
+
+
+class StartupRefused(SynapseError):
+    """A process may not start in these circumstances. The message is for the operator, and says what to do."""

@@ -1,0 +1,55 @@
+"""All settings of a process, read once at its start. Nothing else reads the environment."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One frozen value per process; each field is read from the environment variable of its name in capitals.
+
+    Raises:
+        pydantic.ValidationError: a variable is missing or malformed; the message names it.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    database_url: str = Field(description="PostgreSQL 15 or newer: postgresql://user:password@host:port/name.")
+    redis_url: str | None = Field(
+        default=None, description="redis://host:port/0. Needed as soon as two processes share one database."
+    )
+    secret_keys: SecretStr = Field(
+        description="Key ring: kid:base64 of 32 random bytes, comma-separated, newest first. Signs tokens, wraps keys."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(
+        default=None, description="Address under which clients reach the server, when it is not http://HOST:PORT."
+    )
+    database_pool_size: int = Field(default=20, ge=2, description="Most PostgreSQL connections of one process's pool.")
+    run_concurrency: int = Field(default=64, ge=1, description="Most runs that one executor works on at once.")
+    access_token_minutes: int = Field(default=15, ge=1, le=60, description="Life of an access token.")
+    refresh_token_days: int = Field(default=30, ge=1, description="Life of a refresh token that is not used.")
+    openai_compatible_base_url: str | None = Field(
+        default=None, description="An OpenAI-compatible endpoint, up to and including /v1: models openai_compatible/..."
+    )
+    openai_compatible_api_key: SecretStr | None = Field(default=None, description="Key for that endpoint, if it asks.")
+    openai_compatible_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Model names to list in the catalogue for that endpoint, comma-separated."
+    )
+    scripted_provider: bool = Field(
+        default=False, description="Offer the scripted models (scripted/...): for tests and demonstrations."
+    )
+    provider_idle_timeout_s: float = Field(
+        default=60.0, gt=0, description="Longest silence of a provider within one answer, in seconds."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_format: Literal["json", "console"] = Field(default="json", description="JSON lines, or text for people.")
+
+    @field_validator("openai_compatible_models", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value

@@ -1,0 +1,62 @@
+"""Runs: the durable executions of agents."""
+
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from tortoise import fields
+
+from models.agents import Agent, AgentVersion
+from models.base import TenantRow
+from models.threads import Thread
+
+
+class RunStatus(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL_STATUSES
+
+
+FINAL_STATUSES = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
+ACTIVE_STATUSES = frozenset(RunStatus) - FINAL_STATUSES
+
+
+class Run(TenantRow):
+    """One run. ``epoch`` is the fencing token: each takeover raises it, and only the holder of the newest may write."""
+
+    agent: fields.ForeignKeyRelation[Agent] = fields.ForeignKeyField("synapse.Agent", related_name=False)
+    agent_id: UUID
+    agent_version: fields.ForeignKeyRelation[AgentVersion] = fields.ForeignKeyField(
+        "synapse.AgentVersion", related_name=False
+    )
+    agent_version_id: UUID
+    thread: fields.ForeignKeyRelation[Thread] = fields.ForeignKeyField("synapse.Thread", related_name=False)
+    thread_id: UUID
+    status = fields.CharEnumField(RunStatus, max_length=16, default=RunStatus.QUEUED)
+    input: Any = fields.JSONField(description="An agent run's message, as a JSON string.")
+    metadata: Any = fields.JSONField(null=True)
+    output_text = fields.TextField(null=True)
+    output: Any = fields.JSONField(null=True)
+    failure_code = fields.CharField(max_length=32, null=True)
+    failure_message = fields.TextField(null=True)
+    failure_retryable = fields.BooleanField(null=True)
+    epoch = fields.IntField(default=0)
+    executor_id = fields.CharField(max_length=64, null=True)
+    started_by_id = fields.UUIDField(description="The principal who asked for it.")
+    cancel_requested_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField(auto_now_add=True)
+    started_at = fields.DatetimeField(null=True)
+    finished_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "runs"
+        indexes = (("workspace_id", "created_at"), ("agent_id", "id"), ("thread_id", "id"))
