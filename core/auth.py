@@ -1,12 +1,23 @@
-"""Who calls, and what their role allows."""
+"""Who calls, what their role allows, and the tokens that prove it."""
 
+import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from core.errors import Forbidden, NotFound
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from core.errors import Forbidden, NotFound, StartupRefused, Unauthenticated
+
+ISSUER = AUDIENCE = "synapse"
+SECRET_BYTES = 32
+_KID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 class Role(StrEnum):
@@ -42,3 +53,94 @@ class Principal:
             raise NotFound("There is no workspace with this id.", path)
         if not role.covers(needed):
             raise Forbidden(f"This needs the role {needed.value}; yours is {role.value}.", path)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What a valid access token says. Whether its session still lives stands in the database."""
+
+    user_id: UUID
+    session_id: UUID
+    expires_at: datetime
+
+
+class KeyRing:
+    """The server's secrets, newest first, and what is derived from each.
+
+    The newest key signs, all of them verify: put a new key in front to rotate, and drop the old one once the tokens
+    that it signed have expired. Access tokens are JWTs (RFC 7519) signed with Ed25519 (RFC 8037).
+    """
+
+    def __init__(self, secrets: Mapping[str, bytes]) -> None:
+        self._signing_keys = {
+            kid: Ed25519PrivateKey.from_private_bytes(_derive(secret, "access token signing"))
+            for kid, secret in secrets.items()
+        }
+        self._public_keys = {kid: key.public_key() for kid, key in self._signing_keys.items()}
+        self._newest = next(iter(secrets))
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyRing":
+        """The ring of a ``SECRET_KEYS`` setting: ``kid:base64,kid:base64 ...``, each secret 32 bytes long.
+
+        Raises:
+            StartupRefused: it is malformed; the message says which entry is and repeats no secret.
+        """
+        secrets: dict[str, bytes] = {}
+        for position, entry in enumerate(text.split(","), start=1):
+            kid, _, encoded = entry.strip().partition(":")
+            if not _KID.fullmatch(kid) or kid in secrets:
+                raise StartupRefused(f"SECRET_KEYS: entry {position} needs a name of its own before its colon.")
+            try:
+                secrets[kid] = b64decode(encoded, validate=True)
+            except ValueError:
+                raise StartupRefused(f"SECRET_KEYS: the secret of {kid} is not base64.") from None
+            if len(secrets[kid]) != SECRET_BYTES:
+                raise StartupRefused(
+                    f"SECRET_KEYS: the secret of {kid} has {len(secrets[kid])} bytes instead of {SECRET_BYTES}."
+                    " Make one with: openssl rand -base64 32"
+                )
+        return cls(secrets)
+
+    def issue_access_token(self, user_id: UUID, session_id: UUID, lifetime: timedelta) -> tuple[str, datetime]:
+        """A signed token and when it expires, to the second."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        expires_at = now + lifetime
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(user_id),
+            "sid": str(session_id),
+            "iat": now,
+            "exp": expires_at,
+        }
+        key = self._signing_keys[self._newest]
+        return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": self._newest}), expires_at
+
+    def verify_access_token(self, token: str) -> AccessClaims:
+        """What ``token`` says, if one of our keys signed it and it has not expired.
+
+        Raises:
+            Unauthenticated: anything else.
+        """
+        try:
+            key = self._public_keys[jwt.get_unverified_header(token)["kid"]]
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["EdDSA"],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                # The clock of the machine that issued it may be ahead of ours, so `iat` must only be there.
+                options={"require": ["iss", "aud", "sub", "sid", "iat", "exp"], "verify_iat": False},
+            )
+            return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]), datetime.fromtimestamp(claims["exp"], UTC))
+        except jwt.ExpiredSignatureError:
+            raise Unauthenticated("The access token has expired.") from None
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            raise Unauthenticated("The access token is not valid.") from None
+
+
+def _derive(secret: bytes, purpose: str) -> bytes:
+    """32 bytes for one purpose (HKDF, RFC 5869), so that no two purposes ever share a key."""
+    return HKDF(SHA256(), length=32, salt=None, info=f"synapse {purpose}".encode()).derive(secret)

@@ -12,7 +12,9 @@
     |-- RateLimited             RATE_LIMITED          too much, too fast
     |-- ProviderFailed          PROVIDER_FAILED       the model's provider failed; says whether a retry may help
     |   `-- ProviderTimedOut    TIMED_OUT             the provider did not answer in time
+    |-- ToolFailed              TOOL_FAILED           a tool that the model called failed, or is not there
     |-- RunLost                 (never shown)         another process owns the run now; stop writing
+    |-- LogUnavailable          (never shown)         the run's events could not be stored; somebody else may resume it
     `-- StartupRefused          (never shown)         the process must not start like this; says what to do
 """
 
@@ -101,8 +103,16 @@ class ProviderTimedOut(ProviderFailed):
     code = ErrorCode.TIMED_OUT
 
 
+class ToolFailed(SynapseError):
+    code = ErrorCode.TOOL_FAILED
+
+
 class RunLost(SynapseError):
     """This process no longer owns the run: its epoch was raised. Whoever holds it now does the writing."""
+
+
+class LogUnavailable(SynapseError):
+    """The run's events could not be stored. What was appended last is lost, and the run has to be resumed."""
 
 
 class StartupRefused(SynapseError):

@@ -1,10 +1,23 @@
 """Checks that any input must pass at the border, before it can trouble the database."""
 
-from typing import Any
+from enum import Enum
+from typing import Any, Final
+
+import orjson
 
 from core.errors import ValidationFailed
 
 Path = tuple[str, ...]
+MAX_JSON_DEPTH = 64
+
+
+class Unset(Enum):
+    """Stands for a value that was left out, where None is a value that can be given."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
 
 
 def require_text(value: str, path: Path, *, max_chars: int, what: str, allow_empty: bool = False) -> str:
@@ -18,7 +31,7 @@ def require_text(value: str, path: Path, *, max_chars: int, what: str, allow_emp
     if not text and not allow_empty:
         raise ValidationFailed(f"{what} must not be empty.", path)
     if len(text) > max_chars:
-        raise ValidationFailed(f"{what} must be at most {max_chars:,} characters long; this one has {len(text):,}.", path)
+        raise ValidationFailed(f"{what} must be at most {max_chars:,} characters long; it has {len(text):,}.", path)
     return text
 
 
@@ -36,3 +49,29 @@ def require_storable(value: Any, path: Path, *, what: str) -> None:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             require_storable(item, (*path, str(index)), what=what)
+
+
+def require_json(value: Any, path: Path, *, max_bytes: int, what: str) -> None:
+    """Raises ValidationFailed for a JSON value that is too large, too deep or can't be stored."""
+    require_depth(value, path, what=what)
+    require_storable(value, path, what=what)
+    try:
+        size = len(orjson.dumps(value))
+    except TypeError as error:
+        raise ValidationFailed(f"{what} holds a number beyond 64 bits.", path) from error
+    if size > max_bytes:
+        raise ValidationFailed(f"{what} must be at most {max_bytes:,} bytes as JSON; it has {size:,}.", path)
+
+
+def require_depth(value: Any, path: Path, *, what: str) -> None:
+    """Raises ValidationFailed for JSON nested deeper than ``MAX_JSON_DEPTH``."""
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [item for node in level if isinstance(node, dict | list) for item in _children(node)]
+        if not level:
+            return
+    raise ValidationFailed(f"{what} must be nested at most {MAX_JSON_DEPTH} levels deep.", path)
+
+
+def _children(node: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(node.values()) if isinstance(node, dict) else node

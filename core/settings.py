@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     )
     database_pool_size: int = Field(default=20, ge=2, description="Most PostgreSQL connections of one process's pool.")
     run_concurrency: int = Field(default=64, ge=1, description="Most runs that one executor works on at once.")
+    shutdown_grace_s: float = Field(
+        default=20.0, ge=0, description="How long runs at hand may go on when the process is told to stop, in seconds."
+    )
     access_token_minutes: int = Field(default=15, ge=1, le=60, description="Life of an access token.")
     refresh_token_days: int = Field(default=30, ge=1, description="Life of a refresh token that is not used.")
     openai_compatible_base_url: str | None = Field(

@@ -5,14 +5,14 @@ from uuid import UUID
 
 from tortoise import fields
 
-from models.base import TenantRow
+from models.base import JsonField, TenantRow
 
 
 class Agent(TenantRow):
     """A named agent. What it does stands in its versions; new runs take the live one."""
 
     name = fields.CharField(max_length=200)
-    description = fields.TextField(null=True)
+    description: str | None = fields.TextField(null=True)
     live_version_id = fields.UUIDField()
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
@@ -30,12 +30,12 @@ class AgentVersion(TenantRow):
     agent_id: UUID
     number = fields.IntField(description="1, 2, 3 ... within the agent.")
     model = fields.CharField(max_length=200)
-    fallback_models: list[str] = fields.JSONField(default=list)
+    fallback_models: list[str] = JsonField(default=list)
     instructions = fields.TextField(default="")
     temperature = fields.FloatField(null=True)
     max_output_tokens = fields.IntField(null=True)
     max_steps = fields.IntField()
-    output_schema: dict[str, Any] | None = fields.JSONField(null=True)
+    output_schema: dict[str, Any] | None = JsonField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

@@ -6,18 +6,37 @@ owns nothing and bypasses nothing, so every statement of the application passes 
 """
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
 
 import asyncpg
+import orjson
 from tortoise import Tortoise, connections
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.exceptions import IntegrityError
+from tortoise.exceptions import IntegrityError, TransactionManagementError
 from tortoise.transactions import in_transaction
 
-__all__ = ["IntegrityError", "close", "connect", "fetch", "transaction"]
+from core.errors import StartupRefused
+
+__all__ = ["Connection", "IntegrityError", "close", "connect", "fetch", "is_transient", "transaction"]
+
+# A transaction's connection, as `transaction` yields it.
+Connection = BaseDBAsyncClient
+
+# Lost, refused and ended connections, time-outs, deadlocks, a server that is short of something or read-only for now.
+_TRANSIENT_ERRORS = (
+    OSError,
+    TimeoutError,
+    TransactionManagementError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+)
 
 APP_ROLE = "synapse_app"
 STATEMENT_TIMEOUT_MS = 30_000
@@ -73,6 +92,7 @@ async def connect(database_url: str, pool_size: int) -> None:
     credentials = credentials_of(database_url) | {
         "minsize": 1,
         "maxsize": pool_size,
+        "init": _decode_json,
         "command_timeout": STATEMENT_TIMEOUT_MS / 1000 + 5,
         "server_settings": {
             "role": APP_ROLE,
@@ -83,6 +103,10 @@ async def connect(database_url: str, pool_size: int) -> None:
     }
     # The fallback makes the context visible to requests, which run in tasks that did not inherit it.
     await Tortoise.init(config=tortoise_config(credentials), _enable_global_fallback=True)
+
+
+async def _decode_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=orjson.loads)
 
 
 async def close() -> None:
@@ -98,7 +122,7 @@ async def transaction(
     email: str | None = None,
     token_hash: str | None = None,
     executor: bool = False,
-) -> AsyncIterator[BaseDBAsyncClient]:
+) -> AsyncIterator[Connection]:
     """One transaction that sees the rows of ``workspace_ids``, and what a look-up by name needs besides.
 
     ``user_id``: that user's own account, memberships and sessions. ``email``, ``token_hash``: the one account or
@@ -107,7 +131,7 @@ async def transaction(
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
     connection, so start tasks after it.
     """
-    async with in_transaction() as connection:
+    async with _begin() as connection:
         await connection.execute_query(
             _SET_SCOPE,
             [
@@ -121,7 +145,36 @@ async def transaction(
         yield connection
 
 
-async def fetch(connection: BaseDBAsyncClient, sql: str, *values: Any) -> list[dict[str, Any]]:
+@asynccontextmanager
+async def _begin() -> AsyncIterator[Connection]:
+    """`in_transaction`, cured: it leaks when BEGIN fails or is cancelled, or when the connection can't be given back.
+
+    The connection would be lost to the pool, and every later transaction of the task would take place in it, in vain.
+    """
+    context = in_transaction()
+    try:
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await context.__aenter__()
+            except BaseException as error:
+                if hasattr(context, "token"):
+                    await context.__aexit__(TransactionManagementError, error, None)  # this class means: no ROLLBACK
+                raise
+            stack.push_async_exit(context)
+            yield connection
+    finally:
+        if hasattr(context, "token"):
+            with suppress(ValueError):  # used already, which is how it should be
+                connections.reset(context.token)
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether the transaction that failed with ``error`` may succeed when it is tried again a little later."""
+    # Values that can't be sent are of the same family as connections that can't be used.
+    return isinstance(error, _TRANSIENT_ERRORS) and not isinstance(error, ValueError)
+
+
+async def fetch(connection: Connection, sql: str, *values: Any) -> list[dict[str, Any]]:
     """The rows of a statement written by hand, with ``$1, $2 ...`` for ``values``."""
     return await connection.execute_query_dict(sql, list(values))
 
@@ -134,3 +187,13 @@ async def open_connection(database_url: str) -> "asyncpg.Connection[asyncpg.Reco
         **credentials_of(database_url), server_settings={"application_name": "synapse"}
     )
     return connection
+
+
+async def require_reachable(database_url: str) -> None:
+    """Raises StartupRefused, without the URL's password, when the database can't be connected to."""
+    try:
+        connection = await open_connection(database_url)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        place = urlsplit(database_url)._replace(scheme="", netloc=urlsplit(database_url).netloc.rpartition("@")[2])
+        raise StartupRefused(f"Can't connect to the database {place.geturl()}: {error}") from error
+    await connection.close()

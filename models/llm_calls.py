@@ -1,5 +1,8 @@
 """Every attempt to call a model: what it cost and how quick it was."""
 
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
@@ -7,6 +10,7 @@ from uuid import UUID
 from tortoise import fields
 
 from models.base import TenantRow
+from models.database import Connection, fetch
 from models.runs import Run
 
 
@@ -35,7 +39,7 @@ class LlmCall(TenantRow):
     cached_tokens = fields.BigIntField(default=0)
     cost_usd = fields.DecimalField(max_digits=20, decimal_places=10, default=Decimal(0))
     failure_code = fields.CharField(max_length=32, null=True)
-    failure_message = fields.TextField(null=True)
+    failure_message: str | None = fields.TextField(null=True)
     started_at = fields.DatetimeField()
     time_to_first_token_ms = fields.FloatField(null=True)
     duration_ms = fields.FloatField(null=True)
@@ -44,3 +48,29 @@ class LlmCall(TenantRow):
     class Meta:
         table = "llm_calls"
         indexes = (("workspace_id", "started_at"), ("run_id", "id"))
+
+
+@dataclass(frozen=True, slots=True)
+class RunUsage:
+    """What a run has used so far, over all its calls."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    llm_calls: int = 0
+
+
+async def usage_of(connection: Connection, run_ids: Iterable[UUID]) -> dict[UUID, RunUsage]:
+    """The usage of each of these runs; a run without calls has none of it."""
+    rows = await fetch(
+        connection,
+        """
+        SELECT run_id, sum(input_tokens)::bigint AS input_tokens, sum(output_tokens)::bigint AS output_tokens,
+               sum(cached_tokens)::bigint AS cached_tokens, sum(cost_usd) AS cost_usd, count(*) AS llm_calls
+        FROM llm_calls WHERE run_id = ANY($1) GROUP BY run_id
+        """,
+        list(run_ids),
+    )
+    usage = {row.pop("run_id"): RunUsage(**row) for row in rows}
+    return defaultdict(RunUsage, usage)

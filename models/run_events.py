@@ -5,6 +5,8 @@ from typing import Any
 from tortoise import fields
 from tortoise.models import Model
 
+from models.base import JsonField
+
 
 class RunEvent(Model):
     """One logged event. The table is partitioned by ``run_id``; its true key is (``run_id``, ``seq``).
@@ -19,7 +21,7 @@ class RunEvent(Model):
     workspace_id = fields.UUIDField()
     step_id = fields.UUIDField(null=True)
     type = fields.CharField(max_length=32)
-    payload: Any = fields.JSONField()
+    payload: Any = JsonField()
     at = fields.DatetimeField()
 
     class Meta:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tortoise import fields
 
-from models.base import TenantRow
+from models.base import JsonField, TenantRow
 from models.runs import Run
 
 
@@ -34,22 +34,23 @@ class StepStatus(StrEnum):
 
 
 class RunStep(TenantRow):
-    """One step; the steps of a run read in the order of their ids."""
+    """One step; the steps of a run read in the order of their positions."""
 
     run: fields.ForeignKeyRelation[Run] = fields.ForeignKeyField("synapse.Run", related_name=False)
     run_id: UUID
+    position = fields.IntField(description="1, 2, 3 ... within the run.")
     kind = fields.CharEnumField(StepKind, max_length=16)
     name = fields.CharField(max_length=200, description="The model, tool or workflow node that ran.")
     status = fields.CharEnumField(StepStatus, max_length=16, default=StepStatus.RUNNING)
     attempt = fields.IntField(default=1)
-    input: Any = fields.JSONField(null=True)
-    output: Any = fields.JSONField(null=True)
+    input: Any = JsonField(null=True)
+    output: Any = JsonField(null=True)
     failure_code = fields.CharField(max_length=32, null=True)
-    failure_message = fields.TextField(null=True)
+    failure_message: str | None = fields.TextField(null=True)
     failure_retryable = fields.BooleanField(null=True)
     started_at = fields.DatetimeField()
     finished_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "run_steps"
-        indexes = (("run_id", "id"),)
+        unique_together = (("run_id", "position"),)

@@ -7,7 +7,7 @@ from uuid import UUID
 from tortoise import fields
 
 from models.agents import Agent, AgentVersion
-from models.base import TenantRow
+from models.base import JsonField, TenantRow
 from models.threads import Thread
 
 
@@ -42,12 +42,12 @@ class Run(TenantRow):
     thread: fields.ForeignKeyRelation[Thread] = fields.ForeignKeyField("synapse.Thread", related_name=False)
     thread_id: UUID
     status = fields.CharEnumField(RunStatus, max_length=16, default=RunStatus.QUEUED)
-    input: Any = fields.JSONField(description="An agent run's message, as a JSON string.")
-    metadata: Any = fields.JSONField(null=True)
-    output_text = fields.TextField(null=True)
-    output: Any = fields.JSONField(null=True)
+    input: Any = JsonField(description="An agent run's message, as a JSON string.")
+    metadata: Any = JsonField(null=True)
+    output_text: str | None = fields.TextField(null=True)
+    output: Any = JsonField(null=True)
     failure_code = fields.CharField(max_length=32, null=True)
-    failure_message = fields.TextField(null=True)
+    failure_message: str | None = fields.TextField(null=True)
     failure_retryable = fields.BooleanField(null=True)
     epoch = fields.IntField(default=0)
     executor_id = fields.CharField(max_length=64, null=True)

@@ -191,10 +191,11 @@ CREATE TABLE "runs" (
     "thread_id" UUID NOT NULL REFERENCES "threads" ("id") ON DELETE CASCADE,
     "workspace_id" UUID NOT NULL REFERENCES "workspaces" ("id") ON DELETE CASCADE
 );
-CREATE INDEX "idx_runs_workspa_725e42" ON "runs" ("workspace_id", "created_at");
-CREATE INDEX "idx_runs_agent_i_56b238" ON "runs" ("agent_id", "id");
 CREATE UNIQUE INDEX "uid_runs_thread_busy" ON "runs" ("thread_id") WHERE "status" IN ('RUNNING', 'WAITING');
 CREATE INDEX "idx_runs_queued" ON "runs" ("id") WHERE "status" = 'QUEUED';
+CREATE INDEX "idx_runs_held" ON "runs" ("executor_id") WHERE "status" IN ('RUNNING', 'WAITING');
+CREATE INDEX "idx_runs_workspa_725e42" ON "runs" ("workspace_id", "created_at");
+CREATE INDEX "idx_runs_agent_i_56b238" ON "runs" ("agent_id", "id");
 CREATE INDEX "idx_runs_thread__b5ebba" ON "runs" ("thread_id", "id");
 COMMENT ON COLUMN "runs"."status" IS 'QUEUED: QUEUED\nRUNNING: RUNNING\nWAITING: WAITING\nSUCCEEDED: SUCCEEDED\nFAILED: FAILED\nCANCELLED: CANCELLED';
 COMMENT ON COLUMN "runs"."input" IS 'An agent run''s message, as a JSON string.';
@@ -202,6 +203,7 @@ COMMENT ON COLUMN "runs"."started_by_id" IS 'The principal who asked for it.';
 COMMENT ON TABLE "runs" IS 'One run. ``epoch`` is the fencing token: each takeover raises it, and only the holder of the newest may write.';
 CREATE TABLE "run_steps" (
     "id" UUID NOT NULL PRIMARY KEY,
+    "position" INT NOT NULL,
     "kind" VARCHAR(16) NOT NULL,
     "name" VARCHAR(200) NOT NULL,
     "status" VARCHAR(16) NOT NULL,
@@ -214,13 +216,14 @@ CREATE TABLE "run_steps" (
     "started_at" TIMESTAMPTZ NOT NULL,
     "finished_at" TIMESTAMPTZ,
     "run_id" UUID NOT NULL REFERENCES "runs" ("id") ON DELETE CASCADE,
-    "workspace_id" UUID NOT NULL REFERENCES "workspaces" ("id") ON DELETE CASCADE
+    "workspace_id" UUID NOT NULL REFERENCES "workspaces" ("id") ON DELETE CASCADE,
+    CONSTRAINT "uid_run_steps_run_id_38145c" UNIQUE ("run_id", "position")
 );
-CREATE INDEX "idx_run_steps_run_id_f80b90" ON "run_steps" ("run_id", "id");
+COMMENT ON COLUMN "run_steps"."position" IS '1, 2, 3 ... within the run.';
 COMMENT ON COLUMN "run_steps"."kind" IS 'MODEL: MODEL\nTOOL: TOOL\nAPPROVAL: APPROVAL\nAGENT: AGENT\nWAIT: WAIT\nTRANSFORM: TRANSFORM\nBRANCH: BRANCH';
 COMMENT ON COLUMN "run_steps"."name" IS 'The model, tool or workflow node that ran.';
 COMMENT ON COLUMN "run_steps"."status" IS 'RUNNING: RUNNING\nWAITING: WAITING\nSUCCEEDED: SUCCEEDED\nFAILED: FAILED\nCANCELLED: CANCELLED\nSKIPPED: SKIPPED';
-COMMENT ON TABLE "run_steps" IS 'One step; the steps of a run read in the order of their ids.';
+COMMENT ON TABLE "run_steps" IS 'One step; the steps of a run read in the order of their positions.';
 CREATE TABLE "run_events" (
     "run_id" UUID NOT NULL,
     "seq" INT NOT NULL,
@@ -276,87 +279,88 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
 
 
 MODELS_STATE = (
-    "eJztXetz4jgS/1dUfJmZKpZLyGPm2KurIgkzw20SskAme7tcEcUW4IuRWUsehtqb//3Usg"
-    "1+EpvwMIy+8JDUsv1ru9Uvtf8qsRnFE0Yq94zYpRr6q0TxmIgf4Y4yKuHJJNAMLRw/mXKo"
+    "eJztXetz4jgS/1dUfJmZKpZLyGPm2KurIgmzw24SskAme7tsEcUW4IuRWUsehtqb//3Usg"
+    "1+EpvwMIy+8JDUsv1ru9Uvtf8usRnFE0Yq94zYpRr6u0TxmIgf4Y4yKuHJJNAMLRw/mXKo"
     "I4YwOeaJcRtrXDQOsMmIaNIJ02xjwg2LwtA6moixFkVTg48QRhPM2NSy9Qp6fCRjbJiPj8"
-    "hgiFr2GJsGI3oNadZ4gm2ilxGmOnKo8acjJgZ6y+HIJkNs64hbSMPibOEsdEsTp2HQ4bYO"
-    "6A7pc2tI+EjC+Md/RLNBdfKNMP/v5Lk/MIiph1A2dJhAtvf5bCLb7u+bVx/lSLiYp75mmc"
-    "6YLkZPZuJM6Hy44xh6BWigb0gosTEneoAF1DFNj1V+k3vGooHbcG3eqeqLBp0MsGMCI0v/"
-    "GDhUA/4JYGxSMXRWoWTaN/R/eucXGNvv37a6/U6j2++XYsyH84iwx2vSLAo3jkE5oPXXd3"
-    "feBSqytQQHuPxcb789OX8ncbAYH9qyU2JW+i4JMccuqUR+AbXkdhztyxG2k9GeE0QAF6e6"
-    "Gah9gDYAaWmMv/VNQod8JP6eVI+WYPyl3nZhrh5JnC3xSLsP+q3XVXX7AO8FvvI7B7z++P"
-    "Wg6zcs4F1IoK3jWz3Kgq8YlYqv7Avj60uu/gizUR6gY4RFRryE7aFFq4aQvgZFd58vkYs8"
-    "GoCE5jEBvzN2aDYBsPqYx3lxJXq4MSbJ/AhTRpihe6QV/0dxWJP9YRAXqLeoOfOE3BLwu8"
-    "2bRqdbv7mDw40Z+9OU+NW7DeipytZZpPXteYRP80nQQ7P7GcFf9HvrthFdJObjur+X4Jyw"
-    "w60+taZ9rAfksd/qo/YdFu/Bc2BNgYYnrD1PhSLQj/VYVSttbLxrXB1HWzDFQ8kzABdO09"
-    "fE2mQgLmTUtZ4JTVTVQgOWq2y2O1ToLGJsRt2tRQmS45E1EJoUI4yJngqqm6bbzkIdiAmJ"
-    "RISa5f0XGsPjo9CjRoYmFDFNE60+mYZte4Ywg8EwKq7GbfnYSqPbB41uwdw8kIep1gl9XO"
-    "xuU8V7DcYLTOVTkVvFCFMVV18udT7Xf6qenaO3I/LtHYgM8Xi7ksCXDgZnxBy4NiFHz2Sy"
-    "ms5xfppB5Tg/TdU4oEspHD+mwhHkOvk2McRsK3A9THmAXN8TLvuYLGWzw1Z6sgNka2Cwdz"
-    "9u2sJ7GAk1zuBoKpQu8k0bYSr0XbDvQPYi5kj1zLIzit1Dugts8lUsRavcCGHKvbsX2Fxx"
-    "J2J+HRFsm7Mf8AYAT3pOdTZAslldtiiy/QVlNmath9GNQ/tR2EDGkP5CZhLgpjgPTLVE12"
-    "QkJLKfmC5aF4+5jadzUzZ4R4mL14lJuKv+1zuX9atG6fuO/B83ZPxEbDYyJqUk70egu7zU"
-    "9zGeD8wctAJI3jA0MbFGwC+J0dSyn9lE/E0KOb00PMG98EdpPsTD3mfDfyKehz/CPcoJsV"
-    "snhG2ZKWGPBnXGMZESXrU92kI75FsPt412DcmvHq1f3TRva0h+9WjjqtltiU73u0e/NBsP"
-    "MNj9XsVuPj7PYDcfR9fohd0MXcpuVnaz0qTW6haMLk5ZMY3SKWCXq6hzvNahpz4EJ9tPdF"
-    "9UVqM3WLLGGpUMygrYWytgcVMnGQGhW36JDTC/bTKbAJxQTOOxgHCPihsWRcYuU9lVptJm"
-    "U2OY6Qzz4OuPL27ccEV0z0+yBAFP0oOAJ8qY+VGNmaJkHTV1Mp5YYo3TZkI5Slx0I0OWr7"
-    "zGYnD/mcxy5B4JjcRN8hFkMh3b8EIHmjUhtaCTrYwsW0b2QYlBU7ESE/grPmVYfzEQzUjC"
-    "kr7pgyW6/+TEnsIljhlz+ynFYfeKQ5BHmdONAjTK+o0sZ8+uuMiqKHjDD1EPOzvLooedna"
-    "XrYdAXRtcm4koZz53NFaUrMt7JGV1jh2MY8EZIYAGG3MgD0tugE6co+VziqRAXmFOahIiK"
-    "L05KDyPMQxxBY6zHY2ablDFKZVYq83ZV5rq4DXiipuz2LFeQMYzJ7JaCI+hI0lSQfNoMjn"
-    "SLCE2VC6kHIk9Kvq/Ehvwa9jMSmheyHcoQx89SU0Wm8VUouzQxlL32+V92kcVD4SrWXQz9"
-    "VznONus4C55ZDOYu+caTYY6QrYT2dvL91pLb2/itG1qEfEjf3tR/exdaiK5bt5/84QEWXF"
-    "63LiLIg4jqezIsp0qWQFp8xWzLdp7SwX4UHSwUaZ3oK3I9TKm4XhSuJyQxe2e/4Dq2tZEQ"
-    "iauwPUK6N2nsP+SWFZUSpFKCCpm5ki0laJe+gS+utlhKdRH4A8ovewp81TNHIE0gODCGju"
-    "065CDKRV0LX5wuEdMhf0+WJW4mNLUNzglNDpOtPlViEMy9Ipdt1IE0fRUHK6IfwGVNDO4m"
-    "TbFQFwQRxA3XHVYMSVQ6LqNqGZ2gSqXix3zBf+V6vzJGDYZwfj9Vj0/fn344OT/9IIbIa5"
-    "i3vF/Ck+ZtN2I5jS0hu/L4XOYEyumSzekirscE4d6XyLE41v/qtG6TsU4gjeqshsbR/5Bp"
-    "sI3d5wGp8uQYJjcoq8DxdiFTAKrlvpmoGyYifGCCqG/GgKM78goTuJPuFovSbe+BKO0A+o"
-    "24xTgZTwAdx07SPk0Lp0AfoYsgPwDCgzLerlr3F9cNdNduXDY7Te8ZmFtrshOaRIPhqqHt"
-    "Rv06KumFpLMcPnF4oCpTxvU1kXalpbZgmK99ORVAMU4mecGd0xRZf9kZqt6tx7QRGeM8C2"
-    "iM8FXLZ8Hu3W2vk8rJnn7D76e7NYuTPWgyZzV+gzTK/aa2Oiq/ZgHQ3cBWR+ynG70W3nne"
-    "0oFCGxSIhXIX3xDGsNTWkgqeuH3lF6qdyFE53MMeRQVdWhScy9K3yxAsoZDtZdk6scHV+/"
-    "bx0Xb80qqPj+LpN2Dk4+O7ZF/xGubt0R5tO36xVz6StFDpVRITHT3NwGNn2AgUlZ/8VkNn"
-    "ZcQsQeKdAxJ3pwPDyUjcmdJpTdlUHN5LasMDTqAcWY/KopDSkw3lyhi3YL6BYTPuvh6AWo"
-    "hPLTTGmpiJsDdIMy3tmaER/gqFJREWApH4zkQMiXHp3m/3qj1JKq85ofiLe9HeuDQK5SDf"
-    "rYN8wZfMid2OSh5KUcjmt3YMzlSTPUhSZIu9dCTrHvq7x94wX0CVoY0iCEhEoxG+CNm+mX"
-    "/wpY7uO1C8CD57tN7pNIVpdtutofnPHu22Wtc1BJ892vl3p9u4qSH3OyNLNlzsiJNvCQpf"
-    "uo/cH19kthTWOz7BNjdwQnTuwhJ3O6YpsmlBFUH9SZBtCvZ5y3ZxvxBPSgj3i2YU2Pubi4"
-    "a4y9+FHeRx6aPcW+lS5XDdWyF1N6syFSJS+pRycCkHVwHQ3YCDy33Q14Fvdz7TgYIbkomF"
-    "8nF50Ce5uBZcWeLhcq8s845JLeB9qvkWlbePUVhjpmlNYbMiwtQC10zZS2QELw/m4HUCZS"
-    "Hm4FrjvGqH5P46frjB02zkFFXFJziEXXvqtXvKCtiIFaBUVqWyFlKrKvRek7aTvMUE2per"
-    "VKC5ZA8YgkcaXqc9sbSR+zpt0H4GhGrw4laZkFhDBGsjWRLCAq1HYMqIUI68KJolpJYkGl"
-    "mmFwWEf0IFIIyjMZ7JrSMJatf2D7+KdhZYesTY8DYX0NygLaSfK3WuGOqckHHcScgVzRbz"
-    "WFBvMfX81/vGfeMqJ8weVQ253z3avr+9bd5+qiHvR48+1Jtd2eL96NHO/eVlo3EFZPOfPf"
-    "qx3ryGJve7Ry/rt5eNa9k0/1mMWIksBhbnbXq26pxg+5s8Vghm1b2deCAfg4FFzISxCRfp"
-    "vVn79cW4NpLNOiYcw3OZh0FBGpVJvDr2/laCnMHECNkhWLTbDim6EOa55xcU6o5f/Y4fYM"
-    "N0bCJw1XO5b6J0h3DPh9fdk2qGdfekmrruQlcy1uNF/mJWCZNAegiIb1vK+DDahNszCUmM"
-    "B0tTGBLpV0tm2B9OrDGVQZqqccxT09nm47eXy3a0KeGy5pw0cQGaw63kd32ly+0I2SEIkU"
-    "3XKxbWrA1OjKdZ3groUcLie2FL3RFBEwG3ZkywiaYjS5hNz/O3VG+3fjH4Fsy+V5R7tdBH"
-    "8hSqvlaR62upSFe6qDvcSJcvLPNzPUypnu0iP9sDgxpstBKbI6SKz0Xms9qcvWZlKFTybi"
-    "VgVaXmpQCrfGuVb11kYFXyiioosAfQvlxQIHVVWxu8gSKyB41yeEVXmwZ+iE0DbYd2OJmU"
-    "UvLbZF/5pRy3RVm3bIluMPxnmRomCd0qFGKeeQ0L6JrXsXALUUDuU9Rd+OrJsiShLSoKqG"
-    "yyYmSTPYuLTA5SvJxL5tMWeaN26aZ11biuIfkV3itfv7trt77UxX//l2j71JC76+HLzS9z"
-    "k8sEZbt+2/nYat8Icv9nj16In5efa8j9zuaC33QO2SG+EUsGP2RF4zLilmXC+41BVRzADi"
-    "Yq2oUwwhzZOHMdii28cn7/EjW9zMqcIqy02cxMQftL8+5OUro/ivGcYQ4lhRNMj9SYeYBi"
-    "e1Hz4w2tR+uOmu8o9XV/PM0bTKvMA7tK7lPJfSq5b78RV8l9e8CJNSb3FSiCX1C300GEdl"
-    "UI/8fgsyrlqUKhxQRWhUJ3GQq1nbVE6ry9+AcK60IUFi141PhK5FknRo/czvKL4SMC43LE"
-    "j0xrCO/ClGQVBG5WOR2ULJBVQWGsW8R8UQL9Z2RwJsFFz2QGQyP10Rn5M7Xk+iYPCLXYYc"
-    "ZW+wY9i9WTQS10zRrL2suS1i26bnBZksEydYhjLaZC2BQHr7nhLqhvjAaGyYnNZEkGA95m"
-    "Zz679Rm894b2qBzW+fXaL54l/4szwl/J23ePjxljY6mxsKKs9bliYvJI8HG6Z+EwcR/l8O"
-    "d6o4tczXtn7lz5PoJ+PjxDNEVGtXRBIPAkzhRNxfNMENb/KxZqypFYUDhmaAqNY2KDpBNn"
-    "biE+EgJHyJYdlUlXSu6GrAfIk8i992xO8go498e8zpPpC0DEoFxSqdAbX+TQdWHc4BM8M6"
-    "2kJLP0WE+AZB/qyxQ22pPfH6f8rQX1w8U8HDuyF6/N8SU2zVKSuej3lZdai6Y57mtiWA5j"
-    "0UtggOLAUDZ4YltfDZ3YFVQ3TeTIt1gNjKEjIJZvwALLy+GwRdm2xpAuyAiyhVWWbBiuc/"
-    "JVKuIFQh2y+p1KVtyNOrCs9N2OlK09EqK5N66pnYBrA9QXWXlU2CCNUmMzqLEyCzQPwnOC"
-    "IsNbqjM/v14T4s+0hg6pzdfAv8lrUKmtW+VIPKt136uLalgbkQRxvzT3ZkGkXg2WI+VGZq"
-    "f2ZaXnhAflwhimekGjlAdTYOvv1erJyfvq0cn5h7PT9+/PPhzN3ZrxrmX+zYvmJwA8xJg4"
-    "B/zSnyuwIEaqeLAaD1zhsRIPYqSKByvyQCitfYclyP0rohljbKbgHyCL+qFcuopHvyk2lI"
-    "52YJ5eNS6bN/VrofWUj48iUt5fdE9jCpFK51bp3LtDfNvp3CqdeCVW7IN7OxSNEywQ62/f"
-    "DcvLhbg/TljFP5oWTnuXc+oUEd4PYI6DevKuWvcX1w101xYLSqfpBZXm/JWd4dWl3ahfRx"
-    "403bHlu/vywh6hU1hnwNr3tfQ102IrCbfkGfYmlb70MCKeB8qilLgBA5m6sgjGoClmyL28"
-    "1xec3TuBWJRcvOI+iCrvXuXdFxxdlXev8u7LgbJkxDa0USkpjcLrKi/NosCLQS+lUKRD+o"
-    "r88CThme5aTpKYCY40j3+vSzsofLJyeqJBatm7dE9OgKTIUa0VvTjVs7MsUcSzs/QoIvRF"
-    "8g8mkzwIe8MPEN3jTDHa4yUx2uOEt1JblCdWxkxP9wyQqHTPnOmeO80L/P5/3+ZGeQ=="
+    "hgiFr2GJsGI3oNadZ4gm2ilxGmOnKo8ZcjJgZ6y+HIJkNs64hbSMPibOEsdEsTp2HQ4bYO"
+    "6A7pc2tI+EjC+MefotmgOvlKmP938twfGMTUQygbOkwg2/t8NpFt9/fNq49yJFzMU1+zTG"
+    "dMF6MnM3EmdD7ccQy9AjTQNySU2JgTPcAC6pimxyq/yT1j0cBtuDbvVPVFg04G2DGBkaV/"
+    "DRyqAf8EMDapGDqrUDLtG/q/vfMLjO33b1vdfqfR7fdLMebDeUTY4zVpFoUbx6Ac0Pr7mz"
+    "vvAhXZWoIDXH6qt9+enL+TOFiMD23ZKTErfZOEmGOXVCK/gFpyO4725QjbyWjPCSKAi1Pd"
+    "DNQ+QBuAtDTGX/smoUM+En9PqkdLMP5cb7swV48kzpZ4pN0H/dbrqrp9gPcCX/mdA15//H"
+    "rQ9RsW8C4k0NbxrR5lwVeMSsVX9oXx9SVXf4TZKA/QMcIiI17C9tCiVUNIX4Oiu0+XyEUe"
+    "DUBC85iA3xk7NJsAWH3M47y4Ej3cGJNkfoQpI8zQPdKK/6M4rMn+MIgL1FvUnHlCbgn43e"
+    "ZNo9Ot39zB4caM/WVK/OrdBvRUZess0vr2PMKn+SToodn9hOAv+r1124guEvNx3d9LcE7Y"
+    "4VafWtM+1gPy2G/1UfsGi/fgObCmQMMT1p6nQhHox3qsqpU2Nt41ro6jLZjioeQZgAun6W"
+    "tibTIQFzLqWs+EJqpqoQHLVTbbHSp0FjE2o+7WogTJ8cgaCE2KEcZETwXVTdNtZ6EOxIRE"
+    "IkLN8v4LjeHxUehRI0MTipimiVafTMO2PUOYwWAYFVfjtnxspdHtg0a3YG4eyMNU64Q+Ln"
+    "a3qeK9BuMFpvKpyK1ihKmKqy+XOp/qP1TPztHbEfn6DkSGeLxdSeBLB4MzYg5cm5CjZzJZ"
+    "Tec4P82gcpyfpmoc0KUUju9T4QhynXydGGK2FbgepjxAru8Jl31MlrLZYSs92QGyNTDYux"
+    "83beE9jIQaZ3A0FUoX+aqNMBX6Lth3IHsRc6R6ZtkZxe4h3QU2+SKWolVuhDDl3t0LbK64"
+    "EzG/jgi2zdl3eAOAJz2nOhsg2awuWxTZ/oIyG7PWw+jGof0obCBjSH8hMwlwU5wHplqiaz"
+    "ISEtlPTBeti8fcxtO5KRu8o8TF68Qk3FX/653L+lWj9G1H/o8bMn4iNhsZk1KS9yPQXV7q"
+    "+xjPB2YOWgEkbxiamFgj4JfEaGrZz2wi/iaFnF4anuBe+KM0H+Jh77Phz4jn4Y9wj3JC7N"
+    "YJYVtmStijQZ1xTKSEV22PttAO+dbDbaNdQ/KrR+tXN83bGpJfPdq4anZbotP97tHPzcYD"
+    "DHa/V7Gbj88z2M3H0TV6YTdDl7Kbld2sNKm1ugWji1NWTKN0CtjlKuocr3XoqQ/ByfYT3R"
+    "eV1egNlqyxRiWDsgL21gpY3NRJRkDoll9iA8xvm8wmACcU03gsINyj4oZFkbHLVHaVqbTZ"
+    "1BhmOsM8+Prjixs3XBHd85MsQcCT9CDgiTJmvldjpihZR02djCeWWOO0mVCOEhfdyJDlK6"
+    "+xGNx/JrMcuUdCI3GTfASZTMc2vNCBZk1ILehkKyPLlpF9UGLQVKzEBP6KTxnWXwxEM5Kw"
+    "pG/6YInuPzmxp3CJY8bcfkpx2L3iEORR5nSjAI2yfiPL2bMrLrIqCt7wQ9TDzs6y6GFnZ+"
+    "l6GPSF0bWJuFLGc2dzRemKjHdyRtfY4RgGvBESWIAhN/KA9DboxClKPpd4KsQF5pQmIaLi"
+    "i5PSwwjzEEfQGOvxmNkmZYxSmZXKvF2VuS5uA56oKbs9yxVkDGMyu6XgCDqSNBUknzaDI9"
+    "0iQlPlQuqByJOS7wuxIb+G/YiE5oVshzLE8bPUVJFpfBHKLk0MZa99/pddZPFQuIp1F0P/"
+    "VY6zzTrOgmcWg7lLvvJkmCNkK6G9nXy/teT2Nn7rhhYhH9K3N/Xf3oUWouvW7U/+8AALLq"
+    "9bFxHkQUT1PRmWUyVLIC2+YrZlO0/pYN+LDhaKtE70FbkeplRcLwrXE5KYvbNfcB3b2kiI"
+    "xFXYHiHdmzT273LLikoJUilBhcxcyZYStEvfwGdXWyylugj8AeWXPQW+6pkjkCYQHBhDx3"
+    "YdchDloq6FL06XiOmQvyfLEjcTmtoG54Qmh8lWnyoxCOZekcs26kCavoqDFdEP4LImBneT"
+    "plioC4II4obrDiuGJCodl1G1jE5QpVLxY77gv3K9XxmjBkM4vx+qx6fvTz+cnJ9+EEPkNc"
+    "xb3i/hSfO2G7GcxpaQXXl8LnMC5XTJ5nQR12OCcO9L5Fgc65+ZRZOxTiCN6qyGxtH/kGmw"
+    "jd3nAany5BgmNyirwPF2IVN+7rRul/tmom6YiPCBCaK+GQOO7sgrTOBOulssSre9B6K0A+"
+    "g34hbjZDwBdBw7Sfs0LZwCfYQugvwACA/KeLtq3V9cN9Bdu3HZ7DS9Z2BurclOaBINhquG"
+    "thv166ikF5LOcvjE4YGqTBnX10TalZbagmG+9uVUAMU4meQFd05TZP1lZ6h6tx7TRmSM8y"
+    "ygMcJXLZ8Fu3e3vU4qJ3v6Db+f7tYsTvagyZzV+A3SKPeb2uqo/JoFQHcDWx2xn270Wnjn"
+    "eUsHCm1QIBbKXXxDGMNSW0sqeOL2lV+odiJH5XAPexQVdGlRcC5L3y5DsIRCtpdl68QGV+"
+    "/bx0fb8UurPj6Kp9+AkY+P75J9xWuYt0d7tO34xV75SNJCpVdJTHT0NAOPnWEjUFR+8FsN"
+    "nZURswSJdw5I3J0ODCcjcWdKpzVlU3F4L6kNDziBcmQ9KotCSk82lCtj3IL5BobNuPt6AG"
+    "ohPrXQGGtiJsLeIM20tGeGRvgLFJZEWAhE4jsTMSTGpXu/3av2JKm85oTiL+5Fe+PSKJSD"
+    "fLcO8gVfMid2Oyp5KEUhm9/aMThTTfYgSZEt9tKRrHvo7x57w3wBVYY2iiAgEY1G+CJk+2"
+    "b+wZc6uu9A8SL47NF6p9MUptltt4bmP3u022pd1xB89mjnP51u46aG3O+MLNlwsSNOviYo"
+    "fOk+cn98kdlSWO/4BNvcwAnRuQtL3O04xecVoIqg/iTINgX7vGW7uF+IJyWE+0UzCuz9zU"
+    "VD3OXvwg7yuPRR7q10qXK47q2QuptVmQoRKX1KObiUg6sA6G7AweU+6OvAtzuf6UDBDcnE"
+    "Qvm4POiTXFwLrizxcLlXlnnHpBbwPtV8i8rbxyisMdO0prBZEWFqgWum7CUygpcHc/A6gb"
+    "IQc3CtcV61Q3J/HT/c4Gk2coqq4hMcwq499do9ZQVsxApQKqtSWQupVRV6r0nbSd5iAu3L"
+    "VSrQXLIHDMEjDa/TnljayH2dNmg/A0I1eHGrTEisIYK1kSwJYYHWIzBlRChHXhTNElJLEo"
+    "0s04sCwj+hAhDG0RjP5NaRBLVr+4dfRTsLLD1ibHibC2hu0BbSz5U6Vwx1Tsg47iTkimaL"
+    "eSyot5h6/ut9475xlRNmj6qG3O8ebd/f3jZvf6oh70ePPtSbXdni/ejRzv3lZaNxBWTznz"
+    "36sd68hib3u0cv67eXjWvZNP9ZjFiJLAYW5216tuqcYPubPFYIZtW9nXggH4OBRcyEsQn5"
+    "o96btV9fjGsj2axjwjE8l3kYFKRRmcSrY+9vJcgZTIyQHYJFu+2Qogthnnt+QaHu+NXv+A"
+    "E2TMcmAlc9l/smSncI93x43T2pZlh3T6qp6y50JWM9XuQvZpUwCaSHgPi2pYwPo024PZOQ"
+    "xHiwNIUhkX61ZIb94cQaUxmkqRrHPDWdbT5+e7lsR5sSLmvOSRMXoDncSn7XV7rcjpAdgh"
+    "DZdL1iYc3a4MR4muWtgB4lLL4XttQdETQRcGvGBJtoOrKE2fQ8f0v1dusXg2/B7HtFuVcL"
+    "fSRPoeprFbm+lop0pYu6w410+cIyP9fDlOrZLvKzPTCowUYrsTlCqvhcZD6rzdlrVoZCJe"
+    "9WAlZVal4KsMq3VvnWRQZWJa+oggJ7AO3LBQVSV7W1wRsoInvQKIdXdLVp4LvYNNB2aIeT"
+    "SSklv032lV/KcVuUdcuW6AbDf5SpYZLQrUIh5pnXsICueR0LtxCFvxWdJSevvX7KVUtJqP"
+    "yybamC6fllh1zaIKWY8u7KFzyLC0yOEb2cyufTFnmffOmmddW4riH5FS5VUL+7a7c+18V/"
+    "/5do+6khixvAl5ve5+b2Ccp2/bbzsdW+EeT+zx69ED8vP9WQ+52RhRtO4TvEF5LJ2JMsKF"
+    "1G3LJMeL00aOoD2EBGRbt4jDBHNs78HG1+V84e5sl6ia0514vSZhNjBe0vzbs7Sen+KMZz"
+    "hjlUdE6w/FKXqQDF9lap4w0t/uteiXaUebw/jv4NZrXmgV3lVqrcSpVbud+Iq9zKPeDEGn"
+    "MrC5RAUVCv30FE1lUGxffBZ1VJVUWiiwmsikTvMhJtO2sJlHqlEA4U1oUoLFrsrvGFyLNO"
+    "DN65neUXo3cExuUI35nWEF5FKskqCNyscjqoGCGLssJYt4b8ogL9j8jgTIKLnskMhkbK0z"
+    "PyV2rF+00eEErhw4yt9g16Fqsng1L0mjWW8SFJ69a8N7isiGGZOgQQF1MhbIqD19w4I8Rn"
+    "0MAwObGZrIhhwMsEzWe3PIb32tYelcM6v177tcvkf3FG+At5++7xMWN9jNTAY1HW+lwBSH"
+    "kk+Djds9ijuI9y+HO90UWOOO7MnStfB9HPh2eIpsioli4IBJ7EmaKpeJ4Jwvp/xUJNORIL"
+    "CscMTaFxTGyQdOLMLcRHQuAI2bKjMK9ScjdkPUCCSu6tf3OSV8C5P+Z1nkRrACIG5ZJCkd"
+    "74IoeuC+MGn+CZaSXl+KXHegIk+1Dep7DRnvz+OOVvLagfLubh2JG9eG2OL7FplpLMRb+v"
+    "vNRaNM1xXxPDchiLXgID1GaGqs0T2/pi6MSuoLppIke+RGxgDB0BsXwBGVheDocd4rY1hk"
+    "Q3RpAtrLJkw3Cdk69SkDAQ6pDFBxd2lKo8WBDrbFfK1h4J0dz7BtVGzLUB6ousPCpskEap"
+    "sRnUWJkFmgfhOUGR4S3Vmb+xQRPiz7SGDqnN18B/yGtQqa1b5Ug8q3Xfi7tqWBuRBHG/NP"
+    "dmQaTezJYj5UZmp/Zloe2EB+XCGKZ6QaOUB1Pf7J/V6snJ++rRyfmHs9P3788+HM3dmvGu"
+    "Zf7Ni+ZPAHiIMXEO+JVXV2BBjFTxYDUeuMJjJR7ESBUPVuSBUFr7DkuQ+1dEM8bYTME/QB"
+    "b1Q7l0FY9+U2woHe3APL1qXDZv6tdC6ykfH0WkvL/onsYUIpXOrdK5d4f4ttO5VTrxSqzY"
+    "B/d2KBonWCDW374blpcLcX+csIp/NC2c9irt1CkivB/AHAf15F217i+uG+iuLRaUTtMLKs"
+    "35KzvDq0u7Ub+OPGi6Y8tXJ+aFPUKnsM6Ate9r6WumxVYSbskz7E0qfelhRDwPlEUpcQMG"
+    "MnVlEYxBU8yQe3mvr/e7dwKxKLl4xX0QVd69yrsvOLoq717l3ZcDVeGIbWijUlIahddVXp"
+    "pFgReDXkqhSIf0FfnhScIz3bWcJDETHGke/16XdlD4ZOX0RIPUqoPpnpwASZGjWit6capn"
+    "Z1miiGdn6VFE6IvkH0wmeRD2hh8guseZYrTHS2K0xwkvBbcoTyxMCgmKaS7fOYlK98yZ7r"
+    "nTvMBv/wfB58Kt"
 )

@@ -1,0 +1,112 @@
+"""The composition root: from settings to a server. Every part is made here and handed to those who need it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from core.auth import KeyRing
+from core.errors import ErrorCode
+from core.logs import configure_logs
+from core.settings import Settings
+from models import database, migrate
+from models.presence import presence
+from providers.registry import Providers
+from resolvers.context import Runtime
+from schema.http import GraphQLEndpoint, error_response
+from schema.schema import schema
+from streaming.bus import Bus
+from streaming.writer import EventLog
+
+GRAPHIQL = Path(__file__).parent / "graphiql" / "dist"
+# Room for the largest message that may be sent to an agent, escaped as JSON at its worst.
+MAX_BODY_BYTES = 2_000_000
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings, *, with_executor: bool = True) -> Starlette:
+    """The ASGI application. Its lifespan opens and closes all that it stands on, with an executor of runs if so wanted.
+
+    Raises:
+        StartupRefused: at start-up: malformed secret keys, a database schema that this version does not know, or a
+            second process without Redis.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        configure_logs(settings.log_level, settings.log_format)
+        async with running(settings, with_executor=with_executor) as runtime:
+            app.state.runtime = runtime
+            yield
+
+    endpoint = GraphQLEndpoint(schema, GRAPHIQL)
+    return Starlette(
+        routes=[
+            Route("/graphql", endpoint, methods=["GET", "POST"], max_body_size=MAX_BODY_BYTES),
+            WebSocketRoute("/graphql", endpoint),
+            Mount("/graphiql", StaticFiles(directory=GRAPHIQL, check_dir=False)),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ],
+        exception_handlers={Exception: internal_error},
+        lifespan=lifespan,
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[Runtime]:
+    """The parts of the process, for as long as the block lasts."""
+    keys = KeyRing.parse(settings.secret_keys.get_secret_value())
+    bus = Bus.from_url(settings.redis_url)
+    providers = Providers(settings)
+    await migrate.require_current(settings.database_url)
+    async with presence(settings.database_url, alone=settings.redis_url is None):
+        await database.connect(settings.database_url, settings.database_pool_size)
+        try:
+            async with bus, executing(settings, providers, bus) if with_executor else nullcontext():
+                yield Runtime(settings, keys, bus, providers)
+        finally:
+            await providers.aclose()
+            await database.close()
+
+
+@asynccontextmanager
+async def executing(settings: Settings, providers: Providers, bus: Bus) -> AsyncIterator[None]:
+    """Takes runs from the queue within the block; at its end those at hand get some time, and the rest goes back."""
+    # A server that leaves the runs to workers saves the seconds and the memory that the durable engine's import takes.
+    from engine.executor import Executor  # noqa: PLC0415
+
+    event_log = EventLog(bus)
+    await event_log.start()
+    executor = Executor(settings, providers, bus, event_log)
+    try:
+        await executor.start()
+        yield
+    finally:
+        await executor.stop(settings.shutdown_grace_s)
+        await event_log.aclose()
+
+
+async def healthz(request: Request) -> Response:
+    """The process runs."""
+    return PlainTextResponse("ok")
+
+
+async def readyz(request: Request) -> Response:
+    """The process can serve: its database answers and its bus works."""
+    async with database.transaction() as connection:
+        await database.fetch(connection, "SELECT 1")
+    healthy = request.app.state.runtime.bus.healthy
+    return PlainTextResponse("ok" if healthy else "the bus is down", 200 if healthy else 503)
+
+
+async def internal_error(request: Request, error: Exception) -> Response:
+    """What clients see of a fault outside any operation; the server logs the rest."""
+    return error_response(500, ErrorCode.INTERNAL, "Internal error")

@@ -1,0 +1,97 @@
+"""`synapse serve`: the API, and with it an executor of runs unless others do that."""
+
+import asyncio
+import errno
+import socket
+from argparse import Namespace
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from asgi import create_app  # noqa: TID251 - the command line is an entry point too
+from commands.configuration import read_settings
+from commands.signals import run_until_stopped
+from commands.terminal import CommandFailed
+from core.settings import Settings
+from models.database import require_reachable
+
+BACKLOG = 2048
+# For answers under way at the end; sockets are closed at once, as their clients can subscribe again elsewhere.
+GRACE_S = 10
+
+_log = structlog.get_logger(__name__)
+
+
+def run(arguments: Namespace) -> int:
+    settings = read_settings()
+    run_until_stopped(lambda: _serve(settings, with_executor=arguments.executor))
+    return 0
+
+
+async def _serve(settings: Settings, with_executor: bool) -> None:
+    await require_reachable(settings.database_url)
+    with listen(settings.host, settings.port) as listener:
+        async with serving(create_app(settings, with_executor=with_executor), listener) as serving_task:
+            _log.info("listening", address=address_of(listener))
+            await serving_task
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Takes the port, before anything else is started in vain. Raises CommandFailed when that can't be done."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CommandFailed(f"Port {port} is taken. PORT names another one.", exit_code=2) from None
+        raise CommandFailed(f"Can't listen on {host}, port {port}: {error.strerror}.", exit_code=2) from None
+
+
+def address_of(listener: socket.socket) -> str:
+    """Under which clients on this machine reach what listens there: http://127.0.0.1:8000."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family is socket.AF_INET6 else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """Tells when it accepts connections, and leaves signals to `run_until_stopped`."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """Serves ``app`` within the block. The task that it gives ends only if the server does."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="websockets-sansio",
+        # Entered here instead, where what it raises arrives as it is.
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Server(config)
+    async with app.router.lifespan_context(app):
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await server.is_ready.wait()
+            yield task
+        finally:
+            server.should_exit = True
+            await task

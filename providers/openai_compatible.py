@@ -1,0 +1,173 @@
+"""Any endpoint that speaks OpenAI's chat-completions stream, over one pooled HTTP session."""
+
+import asyncio
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import aiohttp
+
+from core.errors import ProviderFailed, ProviderTimedOut
+from core.events import ModelEvent
+from providers.chat_completions import MAX_DOCUMENT_BYTES, ChatCompletionsDecoder, encode_request
+from providers.failures import failure_of_status, presentable
+from providers.port import ModelRequest
+
+CONNECT_TIMEOUT_S = 10.0
+# How long the end of a finished answer's body is awaited, so that its connection can be used again.
+END_OF_BODY_TIMEOUT_S = 0.1
+
+_OPENAI = "https://api.openai.com/"
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One try to send a request; ``reused``: on a connection that has served others before."""
+
+    reused: bool = False
+
+
+async def _note_reuse(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    context.trace_request_ctx.reused = True
+
+
+class OpenAICompatibleProvider:
+    """Adapter to ``base_url`` (up to and including ``/v1``); ``api_key`` goes into the Authorization header alone.
+
+    ``idle_timeout_s``: the longest silence within one answer, before its first byte too.
+    """
+
+    def __init__(self, base_url: str, api_key: str = "", *, idle_timeout_s: float) -> None:
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._api_key = api_key.strip()
+        self._token_limit_field = "max_completion_tokens" if base_url.startswith(_OPENAI) else "max_tokens"
+        self._timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S, sock_read=idle_timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        """See `providers.port.ModelProvider.stream`."""
+        decoder = ChatCompletionsDecoder()
+        with _provider_failures(self._api_key):
+            async with self._answer(request) as response:
+                try:
+                    async for chunk in response.content.iter_any():
+                        for event in decoder.feed(chunk):
+                            yield event
+                        if decoder.done:
+                            break
+                except (aiohttp.ClientError, TimeoutError):
+                    if not decoder.complete:
+                        raise
+                for event in decoder.close():
+                    yield event
+                await _await_end_of_body(response)
+
+    async def aclose(self) -> None:
+        """Close the session and all its connections. A stream still being read fails as if its connection broke."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    @asynccontextmanager
+    async def _answer(self, request: ModelRequest) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to ``request``, under status 200; its connection is closed or given back at the end."""
+        response = await self._send(encode_request(request, token_limit_field=self._token_limit_field))
+        try:
+            if response.status != 200:
+                raise await _refusal(response)
+            yield response
+        finally:
+            await _hang_up(response)
+
+    async def _send(self, body: bytes) -> aiohttp.ClientResponse:
+        """Post ``body`` and await the answer's headers.
+
+        A server may close a kept connection just as it is used again (llama.cpp does after every stream, although it
+        promises to keep it): no byte of an answer has come then, so the request goes out anew on another connection.
+        """
+        headers = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        if self._api_key:
+            headers["Authorization"] = f"Bearer {self._api_key}"
+        while True:
+            attempt = _Attempt()
+            try:
+                return await self._opened_session().post(
+                    self._url,
+                    data=io.BytesIO(body),  # sent in pieces: aiohttp warns of large bytes, which it sends in one
+                    headers=headers,
+                    allow_redirects=False,
+                    trace_request_ctx=attempt,
+                )
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not attempt.reused:
+                    raise
+
+    def _opened_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            tracing = aiohttp.TraceConfig()
+            tracing.on_connection_reuseconn.append(_note_reuse)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),  # how many calls run at once is decided by who starts them
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[tracing],
+            )
+        return self._session
+
+
+@contextmanager
+def _provider_failures(api_key: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into ProviderFailed, without ``api_key`` in its words or its cause."""
+    try:
+        yield
+    except ProviderFailed as failure:
+        message = presentable(failure.message, api_key)
+        raise ProviderFailed(message, retryable=failure.retryable, retry_after_s=failure.retry_after_s) from None
+    except TimeoutError as error:
+        raise ProviderTimedOut("The provider was silent for too long.", retryable=True) from error
+    except aiohttp.ClientResponseError:  # its repr holds the request's headers, and so the key
+        raise ProviderFailed("The provider's answer is not HTTP.", retryable=True) from None
+    except aiohttp.InvalidURL as error:
+        raise ProviderFailed("The provider's base URL is not a URL.", retryable=False) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise ProviderFailed("The connection to the provider failed.", retryable=True) from error
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> ProviderFailed:
+    """The error for an answer with a status other than 200, with what its body says, as far as it comes."""
+    body = b""
+    try:
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > MAX_DOCUMENT_BYTES:
+                break
+    except (aiohttp.ClientError, TimeoutError):
+        pass
+    return failure_of_status(response.status, body, response.headers.get("Retry-After"))
+
+
+async def _await_end_of_body(response: aiohttp.ClientResponse) -> None:
+    try:
+        async with asyncio.timeout(END_OF_BODY_TIMEOUT_S):
+            await response.content.wait_eof()
+    except (aiohttp.ClientError, TimeoutError):
+        pass
+
+
+async def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Close the connection of an answer that has not ended, and return once it is closed.
+
+    A finished answer has given its connection back already. ``abort``, for a TLS connection's ``close`` would await
+    the provider's good-bye while it goes on generating.
+    """
+    connection = response.connection
+    if connection is None:
+        return
+    if connection.transport is not None:
+        connection.transport.abort()
+    response.close()
+    await asyncio.sleep(0)  # the loop closes the socket in its next round

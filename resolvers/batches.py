@@ -1,0 +1,59 @@
+"""Batched reads: what sibling fields ask for at the same time is fetched with one query."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+Fetch = Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]
+
+
+class Batch(Generic[K, V]):
+    """Collects keys until the event loop comes round, then fetches them all with one call of ``fetch``.
+
+    Keys asked for twice within a batch are fetched once. Nothing is kept beyond the batch: an operation may be a
+    subscription that lives for hours, or a mutation that changes what an earlier field has read.
+    """
+
+    def __init__(self, fetch: Fetch[K, V]) -> None:
+        self._fetch = fetch
+        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._fetching: set[asyncio.Task[None]] = set()
+
+    async def load(self, key: K) -> V | None:
+        """The value of ``key``, or None where ``fetch`` found none."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._dispatch)
+        future = self._waiting.setdefault(key, asyncio.get_running_loop().create_future())
+        # One reader that is cancelled must not cancel the others.
+        return await asyncio.shield(future)
+
+    def _dispatch(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        task = asyncio.create_task(self._settle(waiting))
+        self._fetching.add(task)
+        task.add_done_callback(self._fetching.discard)
+
+    async def _settle(self, waiting: dict[K, "asyncio.Future[V | None]"]) -> None:
+        try:
+            found = await self._fetch(list(waiting))
+        except Exception as error:
+            for future in waiting.values():
+                future.set_exception(error)
+                future.exception()  # marks it as seen: its readers may be gone
+        else:
+            for key, future in waiting.items():
+                future.set_result(found.get(key))
+
+
+class Batches:
+    """The batches of one operation, one for each thing to fetch."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[Hashable, Batch[Any, Any]] = {}
+
+    def get(self, name: Hashable, fetch: Fetch[K, V]) -> Batch[K, V]:
+        """The batch called ``name``, which ``fetch`` serves."""
+        return self._by_name.setdefault(name, Batch(fetch))

@@ -1,0 +1,80 @@
+"""What every resolver is given: who asks, and the parts of the process that answer."""
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+from core.auth import KeyRing, Principal
+from core.errors import NotFound, Unauthenticated
+from core.ids import new_id
+from core.settings import Settings
+from models.base import Row
+from models.database import Connection, transaction
+from providers.registry import Providers
+from resolvers.batches import Batches
+from streaming.bus import Bus
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+RowT = TypeVar("RowT", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts that all requests of a process share."""
+
+    settings: Settings
+    keys: KeyRing
+    bus: Bus
+    providers: Providers
+
+
+@dataclass(slots=True)
+class Context:
+    """One operation: a request over HTTP, or one of the many that a WebSocket carries.
+
+    ``principal`` is None for an anonymous caller. Signing in, and making a workspace, change it for what is left of
+    the operation, so that the answer can show what was made.
+    """
+
+    runtime: Runtime
+    principal: Principal | None = None
+    request_id: str = field(default_factory=lambda: new_id().hex)
+    _batches: Batches = field(default_factory=Batches)
+
+    def require_principal(self) -> Principal:
+        """Who asks.
+
+        Raises:
+            Unauthenticated: nobody is signed in.
+        """
+        if self.principal is None:
+            raise Unauthenticated("Sign in first: send a valid access token.")
+        return self.principal
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        """A transaction that sees what the caller may see: their workspaces and their own account."""
+        principal = self.require_principal()
+        return transaction(principal.workspace_ids, user_id=principal.user_id)
+
+    async def find(self, table: type[RowT], key: UUID) -> RowT | None:
+        """The row with this id, read in one batch with its like; None when the caller may not see it."""
+        return await self._batches.get(table, partial(self._rows_by_id, table)).load(key)
+
+    async def get(self, table: type[RowT], key: UUID) -> RowT:
+        """As ``find``, but raises NotFound."""
+        row = await self.find(table, key)
+        if row is None:
+            raise NotFound(f"There is no {table.__name__.lower()} with this id.")
+        return row
+
+    async def batch(self, fetch: Callable[["Context", Sequence[K]], Awaitable[Mapping[K, V]]], key: K) -> V | None:
+        """What ``fetch`` finds for ``key``: a module-level function, called once for all keys asked for together."""
+        return await self._batches.get(fetch, partial(fetch, self)).load(key)
+
+    async def _rows_by_id(self, table: type[RowT], keys: Sequence[UUID]) -> Mapping[UUID, RowT]:
+        async with self.transaction():
+            return {row.id: row for row in await table.filter(id__in=keys)}

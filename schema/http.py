@@ -1,0 +1,110 @@
+"""The GraphQL endpoint: who calls over HTTP, what came in, what goes out. `schema.sockets` does it for WebSockets."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+import structlog
+from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.http import GraphQLRequestData
+from strawberry.http.base import BaseRequestProtocol
+from strawberry.http.parse_content_type import parse_content_type
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+
+from core.errors import ErrorCode, Unauthenticated
+from resolvers.context import Context, Runtime
+from schema.execution import Schema
+from schema.sockets import Socket, SocketAdapter, bearer
+from services import sessions
+
+CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
+NO_GRAPHIQL = """The GraphiQL page is not built. Build it with: make graphiql/dist/index.html
+The endpoint itself works: send your queries with POST.
+"""
+
+
+class GraphQLEndpoint(GraphQL[Context, None]):
+    """Takes POST, ``graphql-transport-ws``, and browsers that ask for a page, who get GraphiQL.
+
+    ``graphiql`` is where the built page lies. The app's ``state.runtime`` is the process's `Runtime`.
+    """
+
+    websocket_adapter_class = SocketAdapter
+    graphql_transport_ws_handler_class = Socket
+
+    def __init__(self, schema: Schema, graphiql: Path) -> None:
+        super().__init__(
+            schema,
+            allow_queries_via_get=False,
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            connection_init_wait_timeout=CONNECTION_INIT_TIMEOUT,
+            # Tokens say who calls, and no browser adds them by itself: a page's origin proves nothing more.
+            allowed_origins=["*"],
+        )
+        self._graphiql = graphiql
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        try:
+            response = await self.run(Request(scope, receive))
+        except Unauthenticated as error:
+            response = error_response(401, ErrorCode.UNAUTHENTICATED, error.message)
+            response.headers["www-authenticate"] = "Bearer"
+        except HTTPException as error:
+            response = error_response(error.status_code, ErrorCode.VALIDATION_FAILED, error.reason)
+        await response(scope, receive, send)
+
+    async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> Context:
+        """The operation's context; on a WebSocket, where each operation gets its own, only the process's parts."""
+        runtime: Runtime = request.app.state.runtime
+        context = Context(runtime)
+        structlog.contextvars.bind_contextvars(request_id=context.request_id)
+        token = None if request.scope["type"] == "websocket" else bearer(request.headers.get("authorization"))
+        if token:
+            context.principal = await sessions.authenticate(runtime.keys, token)
+        return context
+
+    def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
+        return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+
+    def is_request_allowed(self, request: BaseRequestProtocol) -> bool:
+        return request.method == "POST" or self.should_render_graphql_ide(request)
+
+    async def render_graphql_ide(self, request: Request) -> Response:
+        page = self._graphiql / "index.html"
+        return FileResponse(page) if page.exists() else PlainTextResponse(NO_GRAPHIQL)
+
+    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData | list[GraphQLRequestData]:
+        media_type, _ = parse_content_type(request.content_type or "")
+        if media_type.lower() != "application/json":
+            raise HTTPException(415, "The content type must be application/json.")
+        data = await super().parse_http_body(request)
+        if isinstance(data, GraphQLRequestData) and not isinstance(data.operation_name, str | None):
+            raise HTTPException(400, "The operationName must be a string.")
+        return data
+
+    def parse_json(self, data: str | bytes) -> Any:
+        parsed = super().parse_json(data)
+        if not isinstance(parsed, dict):
+            raise HTTPException(400, "The request body must be a JSON object.")
+        return parsed
+
+    def decode_json(self, data: str | bytes) -> object:
+        return cast(object, orjson.loads(data))
+
+    def encode_json(self, data: object) -> str:
+        return orjson.dumps(data).decode()
+
+
+def error_response(status: int, code: ErrorCode, message: str) -> Response:
+    """A failure before any operation began, in the shape that GraphQL clients read."""
+    body = {"errors": [{"message": message, "extensions": {"code": code.value}}]}
+    return Response(orjson.dumps(body), status, media_type="application/json")

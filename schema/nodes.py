@@ -1,0 +1,95 @@
+"""Objects with a globally unique id, and how to find any of them by it."""
+
+import asyncio
+from typing import Annotated, Any, ClassVar, Self
+from uuid import UUID
+
+import strawberry
+
+from core import ids
+from core.errors import ValidationFailed
+from core.ids import IdPrefix
+from models.base import Row
+from resolvers.pages import MAX_PAGE
+from schema.fields import field
+from schema.info import Info
+
+
+@strawberry.interface(description="An object with a globally unique id, by which `node` finds it again.")
+class Node:
+    """A type of objects that are stored as rows of a table::
+
+    class Agent(Node, prefix=IdPrefix.AGENT, table=AgentRow):
+    """
+
+    key: strawberry.Private[UUID]
+    id: strawberry.ID = strawberry.field(
+        default=strawberry.ID(""), description="Unique across all types; begins with the type's prefix."
+    )
+
+    prefix: ClassVar[IdPrefix]
+    table: ClassVar[type[Row] | None]
+    by_prefix: ClassVar[dict[IdPrefix, type["Node"]]] = {}
+    by_table: ClassVar[dict[type[Row], type["Node"]]] = {}
+
+    def __init_subclass__(cls, *, prefix: IdPrefix, table: type[Row] | None = None) -> None:
+        cls.prefix, cls.table = prefix, table
+        Node.by_prefix[prefix] = cls
+        if table is not None:
+            Node.by_table[table] = cls
+
+    def __post_init__(self) -> None:
+        self.id = strawberry.ID(ids.encode(self.prefix, self.key))
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """The object that ``row``, of ``table``, stores."""
+        raise NotImplementedError
+
+    @classmethod
+    async def find(cls, info: Info, key: UUID) -> Self | None:
+        """The object, or None where the viewer may not see one with this key."""
+        row = await info.context.find(cls.table, key) if cls.table else None
+        return cls.of(row) if row else None
+
+    @classmethod
+    async def find_by_id(cls, info: Info, id: str) -> Self | None:
+        """The object of this type, or None where the viewer may not see one under this id.
+
+        Raises:
+            Unauthenticated: nobody is signed in.
+        """
+        info.context.require_principal()
+        parsed = ids.parse(id)
+        return await cls.find(info, parsed[1]) if parsed and parsed[0] is cls.prefix else None
+
+
+def node_of(row: Row) -> Any:
+    """The object that ``row`` stores; for fields whose type stands in a module that imports theirs."""
+    return Node.by_table[type(row)].of(row)
+
+
+async def find_node(info: Info, id: str) -> Node | None:
+    """The object of whatever type that the viewer may see under this id."""
+    info.context.require_principal()
+    parsed = ids.parse(id)
+    return await Node.by_prefix[parsed[0]].find(info, parsed[1]) if parsed and parsed[0] in Node.by_prefix else None
+
+
+@strawberry.type
+class NodeQuery:
+    @field("The object with this id; null where the viewer may not see one.")
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Of any type.")]
+    ) -> Node | None:
+        return await find_node(info, id)
+
+    @field("The objects with these ids, in their order; null where the viewer may not see one.")
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Of any types; at most 100.")],
+    ) -> list[Node | None]:
+        if len(ids) > MAX_PAGE:
+            raise ValidationFailed(f"At most {MAX_PAGE} ids can be asked for at once.", ("ids",))
+        return list(await asyncio.gather(*(find_node(info, id) for id in ids)))

@@ -1,0 +1,167 @@
+"""Workspaces, the tenants; their members; and the users who are these."""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+import strawberry
+
+from core.auth import Role
+from core.ids import IdPrefix
+from models.runs import Run as RunRow
+from models.users import User as UserRow
+from models.workspaces import Membership as MembershipRow
+from models.workspaces import Workspace as WorkspaceRow
+from resolvers import agents, runs, threads, usage, workspaces
+from schema.agents import Agent
+from schema.enums import publish_enum
+from schema.errors import ConflictError, ValidationError
+from schema.fields import Input, field, mutation
+from schema.info import Info
+from schema.nodes import Node
+from schema.pages import After, Connection, First
+from schema.run_filters import Filter, selection_of
+from schema.runs import Run
+from schema.threads import Thread
+from schema.usage import UsageReport
+from services.usage import UsageDimension, UsageInterval
+
+publish_enum(
+    Role,
+    "What a member may do; each role may do all that the next may.",
+    OWNER="Everything, other owners included.",
+    ADMIN="Manage members, keys, credentials and budgets.",
+    EDITOR="Make and change agents and workflows, and run them.",
+    VIEWER="Look.",
+)
+
+
+@strawberry.type(description="A person with an account.")
+class User(Node, prefix=IdPrefix.USER, table=UserRow):
+    email: str = strawberry.field(description="Normalised: in lower case.")
+    name: str = strawberry.field(description="What people call them.")
+    created_at: datetime = strawberry.field(description="When they signed up.")
+
+    @field("Oldest first; of another user only those in workspaces that the viewer is in too.")
+    async def memberships(self, info: Info) -> list["Membership"]:
+        rows = await info.context.batch(workspaces.memberships_by_user, self.key)
+        return [Membership.of(row) for row in rows or ()]
+
+    @classmethod
+    def of(cls, row: UserRow) -> Self:
+        return cls(key=row.id, email=row.email, name=row.name, created_at=row.created_at)
+
+
+@strawberry.type(description="A user's place in a workspace.")
+class Membership(Node, prefix=IdPrefix.MEMBERSHIP, table=MembershipRow):
+    role: Role = strawberry.field(description="What the user may do there.")
+    created_at: datetime = strawberry.field(description="When the user joined.")
+    user_key: strawberry.Private[UUID]
+    workspace_key: strawberry.Private[UUID]
+
+    @field("Who is the member.")
+    async def user(self, info: Info) -> User:
+        return User.of(await info.context.get(UserRow, self.user_key))
+
+    @field("Where they are a member.")
+    async def workspace(self, info: Info) -> "Workspace":
+        return Workspace.of(await info.context.get(WorkspaceRow, self.workspace_key))
+
+    @classmethod
+    def of(cls, row: MembershipRow) -> Self:
+        return cls(
+            key=row.id,
+            role=row.role,
+            created_at=row.created_at,
+            user_key=row.user_id,
+            workspace_key=row.workspace_id,
+        )
+
+
+@strawberry.type(description="The tenant. Everything that a member can see hangs off it.")
+class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
+    name: str = strawberry.field(description="What its members call it.")
+    slug: str = strawberry.field(description="Its unique name for addresses: 3 to 63 of a-z, 0-9 and -.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    @field("Who is in it, oldest first.")
+    async def members(self, info: Info, first: First = 20, after: After = None) -> Connection[Membership]:
+        return Connection.of(await workspaces.members(info.context, self.key, first, after), Membership.of)
+
+    @field("Its agents without archived ones, newest first.")
+    async def agents(self, info: Info, first: First = 20, after: After = None) -> Connection[Agent]:
+        page = await agents.of_workspace(info.context, self.key, first=first, after=after)
+        return Connection.of(page, Agent.of)
+
+    @field("Its conversations, newest first.")
+    async def threads(self, info: Info, first: First = 20, after: After = None) -> Connection[Thread]:
+        page = await threads.of_workspace(info.context, self.key, first=first, after=after)
+        return Connection.of(page, Thread.of)
+
+    @field("Its runs, newest first.")
+    async def runs(self, info: Info, first: First = 20, after: After = None, filter: Filter = None) -> Connection[Run]:
+        rows = RunRow.filter(workspace_id=self.key)
+        page = await runs.page_of_runs(info.context, rows, selection_of(filter), first=first, after=after)
+        return Connection.of(page, Run.of)
+
+    @field(
+        "Figures over [from, to), in UTC buckets of interval, split by groupBy; too many buckets is VALIDATION_FAILED."
+    )
+    async def usage(
+        self,
+        info: Info,
+        start: Annotated[datetime, strawberry.argument(name="from", description="Where the figures begin.")],
+        end: Annotated[datetime, strawberry.argument(name="to", description="Where they end; not included.")],
+        interval: Annotated[
+            UsageInterval, strawberry.argument(description="How long a bucket of the series is.")
+        ] = UsageInterval.DAY,
+        group_by: Annotated[
+            UsageDimension | None, strawberry.argument(description="What to split the figures by.")
+        ] = None,
+    ) -> UsageReport:
+        return UsageReport.of(await usage.report(info.context, self.key, start, end, interval, group_by))
+
+    @classmethod
+    def of(cls, row: WorkspaceRow) -> Self:
+        return cls(key=row.id, name=row.name, slug=row.slug, created_at=row.created_at)
+
+
+@strawberry.input(description="A workspace to make.")
+class CreateWorkspaceInput:
+    name: str = strawberry.field(description="At most 200 characters.")
+    slug: str | None = strawberry.field(
+        default=None, description="3 to 63 of a-z, 0-9 and -, unique; made from the name by default."
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=None, description="Sending the same again within 24 hours makes nothing new."
+    )
+
+
+@strawberry.type(description="The workspace was made; the caller owns it.")
+class CreateWorkspacePayload:
+    workspace: Workspace = strawberry.field(description="The new workspace.")
+
+
+CreateWorkspaceResult = Annotated[
+    CreateWorkspacePayload | ValidationError | ConflictError,
+    strawberry.union("CreateWorkspaceResult", description="What came of createWorkspace."),
+]
+
+
+@strawberry.type
+class WorkspaceQuery:
+    @field("A workspace that the viewer is in. Without id: the workspace of the API key that asks.")
+    async def workspace(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="The workspace's id.")] = None,
+    ) -> Workspace | None:
+        return await Workspace.find_by_id(info, id) if id is not None else None
+
+
+@strawberry.type
+class WorkspaceMutation:
+    @mutation("Make a workspace that the caller owns.")
+    async def create_workspace(self, info: Info, input: Input[CreateWorkspaceInput]) -> CreateWorkspaceResult:
+        row = await workspaces.create_workspace(info.context, input.name, input.slug, input.idempotency_key)
+        return CreateWorkspacePayload(workspace=Workspace.of(row))

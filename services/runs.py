@@ -1,0 +1,175 @@
+"""Starting runs. What ends them is in `services.run_endings`."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from core.auth import Principal, Role
+from core.errors import Conflict, NotFound, ValidationFailed
+from core.events import LoggedEvent, RunStarted
+from core.ids import new_id
+from core.inputs import require_json, require_storable
+from models import snapshots
+from models.agents import Agent, AgentVersion
+from models.database import Connection, transaction
+from models.llm_calls import RunUsage
+from models.notifications import Notification, notify
+from models.runs import ACTIVE_STATUSES, Run
+from models.threads import Message, MessageRole, Thread
+from services import idempotency
+from services.run_endings import request_cancel
+from streaming.bus import Bus
+from streaming.log import insert_events, publish
+
+MAX_MESSAGE_BYTES = 256 * 1024
+MAX_METADATA_BYTES = 64 * 1024
+TITLE_CHARS = 80
+
+
+class BusyPolicy(StrEnum):
+    """What to do when the thread has a run that is not over."""
+
+    QUEUE = "QUEUE"
+    REJECT = "REJECT"
+    CANCEL = "CANCEL"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a run is to do. Without ``thread_id`` it opens a new thread; without ``agent_version_id`` it takes the live
+    version.
+    """
+
+    agent_id: UUID
+    message: str
+    agent_version_id: UUID | None = None
+    thread_id: UUID | None = None
+    if_busy: BusyPolicy = BusyPolicy.QUEUE
+    metadata: Any = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """``replayed``: the idempotency key was used before, and ``run`` is the run that was started then."""
+
+    run: Run
+    replayed: bool
+
+
+async def start(principal: Principal, bus: Bus, request: RunRequest) -> StartedRun:
+    """Queue a run, durably; executors are told at once.
+
+    Raises:
+        ValidationFailed: the message is empty, too long or can't be stored; so for the metadata.
+        NotFound: no such agent, version of it, or thread in its workspace.
+        Forbidden: the caller's role in the workspace is below EDITOR.
+        Conflict: the agent is archived, or the thread busy and ``if_busy`` REJECT.
+        IdempotencyConflict: the key was used for another request.
+    """
+    _validate(request)
+    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
+        agent = await Agent.get_or_none(id=request.agent_id)
+        if agent is None:
+            raise NotFound("There is no agent with this id.", ("input", "agentId"))
+        principal.require(agent.workspace_id, Role.EDITOR, ("input", "agentId"))
+        run_id = new_id()
+        earlier_id = await idempotency.claim(
+            connection,
+            scope_id=agent.workspace_id,
+            key=request.idempotency_key,
+            request=_fingerprint(request),
+            result_id=run_id,
+        )
+        if earlier_id is not None:
+            return StartedRun(await Run.get(id=earlier_id), replayed=True)
+        run, in_the_way = await _queue(connection, principal, agent, request, run_id)
+    for busy_run_id in in_the_way:
+        if ended := await request_cancel(busy_run_id, run.workspace_id):
+            await publish(bus, [ended])
+    return StartedRun(run, replayed=False)
+
+
+def _validate(request: RunRequest) -> None:
+    path = ("input", "message")
+    require_storable(request.message, path, what="The message")
+    if not request.message.strip():
+        raise ValidationFailed("The message must not be empty.", path)
+    size = len(request.message.encode())
+    if size > MAX_MESSAGE_BYTES:
+        raise ValidationFailed(f"The message must be at most {MAX_MESSAGE_BYTES:,} bytes; it has {size:,}.", path)
+    if request.metadata is not None:
+        require_json(request.metadata, ("input", "metadata"), max_bytes=MAX_METADATA_BYTES, what="The metadata")
+
+
+def _fingerprint(request: RunRequest) -> dict[str, Any]:
+    return {
+        "mutation": "startRun",
+        "agent_id": str(request.agent_id),
+        "agent_version_id": str(request.agent_version_id),
+        "thread_id": str(request.thread_id),
+        "message": request.message,
+        "if_busy": request.if_busy.value,
+        "metadata": request.metadata,
+    }
+
+
+async def _queue(
+    connection: Connection, principal: Principal, agent: Agent, request: RunRequest, run_id: UUID
+) -> tuple[Run, list[UUID]]:
+    """The new run, and the ids of those to cancel so that its turn comes."""
+    if agent.archived_at is not None:
+        raise Conflict("The agent is archived; start no more runs of it.", ("input", "agentId"))
+    version = await _version(agent, request)
+    thread, in_the_way = await _thread(agent.workspace_id, request)
+    run = await Run.create(
+        id=run_id,
+        workspace_id=agent.workspace_id,
+        agent_id=agent.id,
+        agent_version_id=version.id,
+        thread_id=thread.id,
+        input=request.message,
+        metadata=request.metadata,
+        started_by_id=principal.user_id,
+    )
+    await Message.create(
+        workspace_id=run.workspace_id,
+        thread_id=thread.id,
+        run_id=run.id,
+        position=0,
+        role=MessageRole.USER,
+        text=request.message,
+    )
+    first = RunStarted(snapshots.of_run(run, RunUsage()))
+    await insert_events(connection, run.workspace_id, [LoggedEvent(run.id, 1, 1, run.created_at, None, first)])
+    await notify(connection, Notification.RUN_QUEUED, str(run.id))
+    return run, in_the_way
+
+
+async def _version(agent: Agent, request: RunRequest) -> AgentVersion:
+    version_id = request.agent_version_id or agent.live_version_id
+    version = await AgentVersion.get_or_none(id=version_id, agent_id=agent.id)
+    if version is None:
+        raise NotFound("The agent has no version with this id.", ("input", "agentVersionId"))
+    return version
+
+
+async def _thread(workspace_id: UUID, request: RunRequest) -> tuple[Thread, list[UUID]]:
+    if request.thread_id is None:
+        title = " ".join(request.message.split())
+        return await Thread.create(workspace_id=workspace_id, title=_shorten(title)), []
+    # The lock makes runs that are started in one thread at the same moment see one another.
+    thread = await Thread.select_for_update().get_or_none(id=request.thread_id, workspace_id=workspace_id)
+    if thread is None:
+        raise NotFound("There is no thread with this id in the agent's workspace.", ("input", "threadId"))
+    if request.if_busy is BusyPolicy.QUEUE:
+        return thread, []
+    active = await Run.filter(thread_id=thread.id, status__in=ACTIVE_STATUSES).values_list("id", flat=True)
+    if active and request.if_busy is BusyPolicy.REJECT:
+        raise Conflict("The thread has a run that is not over.", ("input", "threadId"))
+    return thread, [UUID(str(run_id)) for run_id in active]
+
+
+def _shorten(title: str) -> str:
+    return title if len(title) <= TITLE_CHARS else title[: TITLE_CHARS - 1].rstrip() + "…"

@@ -1,0 +1,140 @@
+"""Sessions: who is signed in. A session is a family of refresh tokens, of which the newest works, once.
+
+Access tokens name their session, and each request looks it up, so ending a session ends its access tokens too.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from uuid import UUID
+
+import structlog
+
+from core.auth import AccessClaims, KeyRing, Principal, Role
+from core.errors import Unauthenticated
+from core.ids import new_id
+from core.settings import Settings
+from models.database import fetch, transaction
+from models.refresh_tokens import RefreshToken
+from streaming.bus import Bus
+
+_TOKEN_BYTES = 32
+
+# No row: the session has ended. One row without a workspace: its user is in none.
+_PRINCIPAL = """
+SELECT m.workspace_id, m.role
+FROM (SELECT FROM refresh_tokens WHERE session_id = $1 AND user_id = $2 AND revoked_at IS NULL LIMIT 1) AS session
+LEFT JOIN memberships m ON m.user_id = $2
+"""
+# All that changes a session holds the lock of its first token, so that nothing joins a session while it ends.
+_LOCK_SESSION = "SELECT id FROM refresh_tokens WHERE session_id = $1 ORDER BY id LIMIT 1 FOR UPDATE"
+_REVOKE = "UPDATE refresh_tokens SET revoked_at = now() WHERE session_id = $1 AND revoked_at IS NULL"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a client needs to act for ``principal``, until ``expires_at`` and then with the refresh token."""
+
+    access_token: str
+    refresh_token: str
+    expires_at: datetime
+    principal: Principal
+
+
+def channel(session_id: UUID) -> str:
+    """The bus's channel on which the end of a session is announced."""
+    return f"session:{session_id}"
+
+
+async def authenticate(keys: KeyRing, access_token: str) -> Principal:
+    """Who sends this token.
+
+    Raises:
+        Unauthenticated: it is not valid, has expired, or its session has ended.
+    """
+    return await load_principal(keys.verify_access_token(access_token))
+
+
+async def load_principal(claims: AccessClaims | Principal) -> Principal:
+    """The caller, with the memberships of this moment.
+
+    Raises:
+        Unauthenticated: the session has ended.
+    """
+    async with transaction(user_id=claims.user_id) as connection:
+        rows = await fetch(connection, _PRINCIPAL, claims.session_id, claims.user_id)
+    if not rows:
+        raise Unauthenticated("The session has ended.")
+    roles = {row["workspace_id"]: Role(row["role"]) for row in rows if row["workspace_id"] is not None}
+    return Principal(claims.user_id, claims.session_id, claims.expires_at, roles)
+
+
+async def add_token(user_id: UUID, session_id: UUID, settings: Settings) -> str:
+    """Write the newest token of a session, within the transaction under way."""
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    await RefreshToken.create(
+        session_id=session_id,
+        user_id=user_id,
+        token_hash=_hash(token),
+        expires_at=datetime.now(UTC) + timedelta(days=settings.refresh_token_days),
+    )
+    return token
+
+
+async def open_session(keys: KeyRing, settings: Settings, user_id: UUID) -> Tokens:
+    """Sign a user in, whose credentials the caller has checked."""
+    session_id = new_id()
+    async with transaction(user_id=user_id):
+        refresh_token = await add_token(user_id, session_id, settings)
+    return await issue(keys, settings, user_id, session_id, refresh_token)
+
+
+async def issue(keys: KeyRing, settings: Settings, user_id: UUID, session_id: UUID, refresh_token: str) -> Tokens:
+    """An access token to go with a refresh token that is committed."""
+    lifetime = timedelta(minutes=settings.access_token_minutes)
+    access_token, expires_at = keys.issue_access_token(user_id, session_id, lifetime)
+    principal = await load_principal(AccessClaims(user_id, session_id, expires_at))
+    return Tokens(access_token, refresh_token, expires_at, principal)
+
+
+async def refresh(keys: KeyRing, settings: Settings, bus: Bus, refresh_token: str) -> Tokens:
+    """Exchange a refresh token for its successor. One that was used before was stolen, or its successor was: since
+    nobody can tell which, that ends the session.
+
+    Raises:
+        Unauthenticated: it is none of ours, has expired or was used, or its session has ended.
+    """
+    token_hash = _hash(refresh_token)
+    async with transaction(token_hash=token_hash):
+        known = await RefreshToken.get_or_none(token_hash=token_hash)
+    successor = None
+    if known is not None:
+        async with transaction(user_id=known.user_id) as connection:
+            await fetch(connection, _LOCK_SESSION, known.session_id)
+            token = await RefreshToken.get(id=known.id)
+            if token.used_at is not None:
+                await fetch(connection, _REVOKE, token.session_id)
+            elif token.revoked_at is None and token.expires_at > datetime.now(UTC):
+                await RefreshToken.filter(id=token.id).update(used_at=datetime.now(UTC))
+                successor = await add_token(token.user_id, token.session_id, settings)
+        if token.used_at is not None:
+            _log.warning("refresh_token_reused", user_id=str(token.user_id), session_id=str(token.session_id))
+            await bus.publish(channel(token.session_id), b"")
+    if known is None or successor is None:
+        raise Unauthenticated("The refresh token is not valid. Sign in again.")
+    return await issue(keys, settings, known.user_id, known.session_id, successor)
+
+
+async def end_session(bus: Bus, principal: Principal) -> None:
+    """Sign the caller out: their session's tokens stop working at once, and its live subscriptions end."""
+    async with transaction(user_id=principal.user_id) as connection:
+        await fetch(connection, _LOCK_SESSION, principal.session_id)
+        await fetch(connection, _REVOKE, principal.session_id)
+    await bus.publish(channel(principal.session_id), b"")
+
+
+def _hash(token: str) -> str:
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

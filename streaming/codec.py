@@ -1,0 +1,94 @@
+"""How events are written down: as rows of the log, and as messages on the bus."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, get_args
+from uuid import UUID
+
+import orjson
+
+from core.events import LoggedEvent, RunEventBody
+
+# The names are stored with the events, so a class that is renamed must stay known by its old name.
+_BODIES: dict[str, type[RunEventBody]] = {body.__name__: body for body in get_args(RunEventBody)}
+
+
+class Undecodable(ValueError):
+    """A message is not what `encode_events` wrote; possibly another version of the program did."""
+
+
+def encode_body(body: RunEventBody) -> tuple[str, str]:
+    """The type's name and the fields as JSON, for the log's columns ``type`` and ``payload``.
+
+    Raises:
+        TypeError: a JSON value within holds what JSON does not have, or is nested deeper than 254 levels.
+    """
+    return type(body).__name__, orjson.dumps(body).decode()
+
+
+def decode_body(type_name: str, payload: str) -> RunEventBody:
+    """What `encode_body` wrote."""
+    return _BODIES[type_name](**orjson.loads(payload))
+
+
+def encode_events(events: Sequence[LoggedEvent]) -> bytes:
+    """A message that tells of ``events``: a JSON list of pairs, each the name of the body's type and the event."""
+    return orjson.dumps([(type(event.body).__name__, event) for event in events], default=_plain)
+
+
+def decode_events(message: bytes) -> list[LoggedEvent]:
+    """The events that a message tells of, in their order.
+
+    Raises:
+        Undecodable: it is no such message.
+    """
+    try:
+        return [_event(type_name, fields) for type_name, fields in orjson.loads(message)]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Undecodable(repr(error)) from error
+
+
+def _plain(value: object) -> str:
+    """The driver's UUIDs are of a class of its own."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value)} is not to be in an event")
+
+
+def _event(type_name: str, fields: dict[str, Any]) -> LoggedEvent:
+    return LoggedEvent(
+        run_id=UUID(fields["run_id"]),
+        seq=fields["seq"],
+        first_seq=fields["first_seq"],
+        at=datetime.fromisoformat(fields["at"]),
+        step_id=UUID(fields["step_id"]) if fields["step_id"] else None,
+        body=_BODIES[type_name](**fields["body"]),
+    )
+
+
+def storable(body: RunEventBody) -> RunEventBody:
+    """``body`` with U+FFFD in place of what PostgreSQL can't store: NUL characters and halves of surrogate pairs.
+
+    Models may say anything, and one character must not cost a run its answer.
+    """
+    values = [getattr(body, name) for name in body.__slots__]
+    clean = [_clean(value) for value in values]
+    return body if clean == values else type(body)(*clean)
+
+
+def _clean(value: Any) -> Any:
+    match value:
+        case str():
+            return _clean_text(value)
+        case dict():
+            return {_clean(key): _clean(item) for key, item in value.items()}
+        case list():
+            return [_clean(item) for item in value]
+        case _:
+            return value
+
+
+def _clean_text(text: str) -> str:
+    if not text.isascii():
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.replace("\x00", "\ufffd")

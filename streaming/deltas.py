@@ -1,0 +1,73 @@
+"""Text in pieces: merging those that are adjacent, and what stands of them in the end."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from uuid import UUID
+
+from core.events import LoggedEvent, ReasoningDelta, RunRewound, TextDelta
+
+MAX_MERGED_CHARS = 256 * 1024
+"""No longer text is made by merging, which bounds the memory that a reader takes."""
+
+
+def is_delta(event: LoggedEvent) -> bool:
+    """Whether it is a stretch of text, which may be merged with its neighbours."""
+    return isinstance(event.body, TextDelta | ReasoningDelta)
+
+
+def text_chars(events: Iterable[LoggedEvent]) -> int:
+    """How much text these events hold together, in characters."""
+    return sum(len(event.body.text) for event in events if isinstance(event.body, TextDelta | ReasoningDelta))
+
+
+def merge(earlier: LoggedEvent, later: LoggedEvent) -> LoggedEvent | None:
+    """The one delta that says both; None when they must stay apart.
+
+    It covers ``earlier.first_seq`` to ``later.seq``, and happened when ``later`` did.
+    """
+    match earlier.body, later.body:
+        case TextDelta(before), TextDelta(after):
+            body: TextDelta | ReasoningDelta = TextDelta(before + after)
+        case ReasoningDelta(before), ReasoningDelta(after):
+            body = ReasoningDelta(before + after)
+        case _:
+            return None
+    if earlier.step_id != later.step_id or len(body.text) > MAX_MERGED_CHARS:
+        return None
+    return LoggedEvent(later.run_id, later.seq, earlier.first_seq, later.at, later.step_id, body)
+
+
+def extend(events: list[LoggedEvent], more: Iterable[LoggedEvent]) -> None:
+    """Add ``more`` at the end of ``events``, merging adjacent deltas."""
+    for event in more:
+        merged = merge(events[-1], event) if events else None
+        if merged is None:
+            events.append(event)
+        else:
+            events[-1] = merged
+
+
+class StandingText:
+    """What a run said: the texts of its ``TextDelta`` events in order, but for those that rewinds took back."""
+
+    def __init__(self, events: Iterable[LoggedEvent] = ()) -> None:
+        """``events``: the log's, in order; only text deltas and rewinds matter."""
+        self._pieces: list[tuple[int, UUID | None, str]] = []
+        for event in events:
+            self.add(event)
+
+    def add(self, event: LoggedEvent) -> None:
+        """Take the next event into account. Pieces of a delta that is still growing share one ``seq``."""
+        match event.body:
+            case TextDelta(text):
+                self._pieces.append((event.seq, event.step_id, text))
+            case RunRewound(to_seq):
+                self._pieces = [piece for piece in self._pieces if piece[1] != event.step_id or piece[0] <= to_seq]
+
+    def of_step(self, step_id: UUID) -> str:
+        """What the model said in that step."""
+        return "".join(text for _, said_in, text in self._pieces if said_in == step_id)
+
+    def sha256(self) -> str:
+        """Lower-case hex, over the UTF-8 of all of it."""
+        return sha256("".join(text for _, _, text in self._pieces).encode()).hexdigest()

@@ -1,0 +1,169 @@
+"""Following a run: its log from any point on, then live, each event once and in order, whatever the bus loses.
+
+A follower has no task and no queue of its own: it takes what it needs when its reader asks for more. A reader that
+does not keep up lets the bus's bounded queue overflow, and gets the rest from the log, in fewer and longer deltas.
+"""
+
+import asyncio
+import math
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+
+from core.errors import ValidationFailed
+from core.events import LoggedEvent, RunFinished
+from models.database import Connection, transaction
+from streaming.bus import Bus, Missed, Subscription
+from streaming.codec import Undecodable, decode_events
+from streaming.deltas import MAX_MERGED_CHARS, extend, is_delta, text_chars
+from streaming.log import channel, last_seq, read
+from streaming.retry import retried
+
+POLL_S = 5.0
+"""After such a silence the log is read, in case the hints got lost unnoticed."""
+PAGE_EVENTS = 1000
+GIVE_UP_S = 30.0
+"""How long the database may be away before its failure ends a stream."""
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+
+async def follow(
+    bus: Bus, run_id: UUID, workspace_id: UUID, after: int = 0, max_hz: int = 30
+) -> AsyncGenerator[LoggedEvent, None]:
+    """The events of a run from number ``after`` + 1 to its last one, as they come.
+
+    Adjacent deltas are merged, so that at most ``max_hz`` a second are yielded; the first one and events of other kinds
+    come at once, after all that went before them. The ``first_seq`` of each is the ``seq`` before it plus 1.
+    Closing the generator, or cancelling who waits for it, leaves nothing behind.
+
+    Raises:
+        ValidationFailed: ``after`` is negative or beyond the newest event.
+    """
+    async with bus.subscribe(channel(run_id)) as subscription:
+        tail = _Tail(subscription, run_id, workspace_id, after)
+        if await tail.is_at_end():
+            return
+        pace = _Pace(max_hz)
+        pending: list[LoggedEvent] = []
+        while True:
+            if not pending:
+                extend(pending, await tail.next())
+            await _gather(pending, tail, pace)
+            event = pending.pop(0)
+            if is_delta(event):
+                pace.count()
+            yield event
+            if isinstance(event.body, RunFinished):
+                return
+
+
+async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: "_Pace") -> None:
+    """Wait until the first of ``pending`` may be yielded, and merge what comes until then."""
+    while all(is_delta(event) for event in pending):
+        if text_chars(pending) >= MAX_MERGED_CHARS:
+            await asyncio.sleep(pace.due - asyncio.get_running_loop().time())
+            return
+        more = await tail.next(pace.due)
+        if not more:
+            return
+        extend(pending, more)
+
+
+class _Pace:
+    """When the next delta is due, in seconds of the event loop's clock.
+
+    Deltas that other events pushed out early count too, and put off the next one; though never beyond a second.
+    """
+
+    def __init__(self, max_hz: int) -> None:
+        self._interval_s = 1 / max_hz
+        self.due = 0.0
+
+    def count(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self.due = min(max(self.due, now) + self._interval_s, now + 1.0)
+
+
+class _Tail:
+    """What comes after a cursor, in order: from the bus where that goes on without a gap, otherwise from the log."""
+
+    def __init__(self, subscription: Subscription, run_id: UUID, workspace_id: UUID, cursor: int) -> None:
+        self._subscription = subscription
+        self._run_id = run_id
+        self._workspace_id = workspace_id
+        self._cursor = cursor
+        self._clock = asyncio.get_running_loop().time
+        # Whether the log may hold events after the cursor that no hint will bring.
+        self._behind = True
+        self._poll_at = math.inf
+
+    async def is_at_end(self) -> bool:
+        """Whether nothing can come any more; raises ValidationFailed for a cursor that is not within the log."""
+        newest = await self._query(lambda connection: last_seq(connection, self._run_id))
+        if not 0 <= self._cursor <= newest:
+            raise ValidationFailed(f"after must be from 0 to {newest}, the newest event's number.", ("after",))
+        here = await self._query(lambda connection: read(connection, self._run_id, self._cursor - 1, 1))
+        return any(isinstance(event.body, RunFinished) for event in here)
+
+    async def next(self, deadline: float = math.inf) -> list[LoggedEvent]:
+        """The events that come next; none, when there are none by ``deadline``."""
+        while True:
+            if self._behind and (page := await self._read_page()):
+                return page
+            try:
+                async with asyncio.timeout_at(min(deadline, self._poll_at)):
+                    message = await self._subscription.get()
+            except TimeoutError:
+                if self._clock() >= deadline:
+                    return []
+                self._behind = True
+            else:
+                if fresh := self._take(message):
+                    return fresh
+
+    def _take(self, message: bytes | Missed) -> list[LoggedEvent]:
+        """Those of the hinted events that come right after the cursor, which moves on behind them."""
+        if isinstance(message, Missed):
+            self._behind = True
+            return []
+        try:
+            events = decode_events(message)
+        except Undecodable as error:
+            _log.warning("hint cannot be read", run_id=str(self._run_id), error=str(error))
+            self._behind = True
+            return []
+        fresh = []
+        for event in events:
+            if event.first_seq == self._cursor + 1:
+                fresh.append(event)
+                self._cursor = event.seq
+            elif event.seq > self._cursor:
+                self._behind = True
+                break
+        if fresh:
+            self._put_off_poll()
+        return fresh
+
+    async def _read_page(self) -> list[LoggedEvent]:
+        page = await self._query(lambda connection: read(connection, self._run_id, self._cursor, PAGE_EVENTS))
+        self._behind = len(page) == PAGE_EVENTS
+        if page:
+            self._cursor = page[-1].seq
+        self._put_off_poll()
+        return page
+
+    async def _query(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+        async def attempt(_again: bool) -> T:
+            async with transaction([self._workspace_id]) as connection:
+                return await ask(connection)
+
+        return await retried(attempt, GIVE_UP_S)
+
+    def _put_off_poll(self) -> None:
+        self._poll_at = self._clock() + POLL_S * random.uniform(0.8, 1.2)

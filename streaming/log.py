@@ -1,0 +1,127 @@
+"""The log of a run's events: the truth about what happened in it, from which every stream can be told again.
+
+The events of a run are numbered 1, 2, 3 ... without a gap, and what is not committed is shown to nobody. The bus
+only tells that there is more to read, and saves reading it.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from uuid import UUID
+
+from core.events import LoggedEvent, RunRewound, StepStarted, TextDelta
+from models.database import Connection, fetch
+from streaming.bus import Bus
+from streaming.codec import decode_body, encode_body, encode_events
+from streaming.deltas import StandingText
+
+_COLUMNS = "run_id, seq, first_seq, workspace_id, step_id, type, payload, at"
+
+_INSERT = f"""
+INSERT INTO run_events ({_COLUMNS})
+SELECT run_id, seq, first_seq, $8, step_id, type, payload, at
+FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[], $7::timestamptz[])
+    AS event (run_id, seq, first_seq, step_id, type, payload, at)
+"""
+
+# The share lock holds off whoever is about to raise the epoch until we committed, and waits for one who already did.
+_INSERT_OWNED = f"""
+WITH event AS (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[], $7::timestamptz[],
+        $8::int[]) AS event (run_id, seq, first_seq, step_id, type, payload, at, epoch)
+), owned AS (
+    SELECT id, epoch, workspace_id FROM runs
+    WHERE (id, epoch) IN (SELECT run_id, epoch FROM event) ORDER BY id FOR SHARE {{locked}}
+), written AS (
+    INSERT INTO run_events ({_COLUMNS})
+    SELECT run_id, seq, first_seq, workspace_id, step_id, type, payload, at
+    FROM event JOIN owned ON (owned.id, owned.epoch) = (event.run_id, event.epoch)
+    {{conflict}}
+)
+SELECT id, epoch FROM owned
+"""
+
+_SELECT = "SELECT run_id, seq, first_seq, step_id, type, payload::text, at FROM run_events WHERE run_id = $1"
+
+Ownership = tuple[UUID, int]
+"""A run's id, and the epoch in which its writer owns it."""
+
+
+def channel(run_id: UUID) -> str:
+    """The bus's channel for the events of a run."""
+    return f"run:{run_id}"
+
+
+async def publish(bus: Bus, events: Sequence[LoggedEvent]) -> None:
+    """Tell followers of events that are committed, one message for each stretch of the same run's."""
+    for run_id, of_run in groupby(events, key=lambda event: event.run_id):
+        await bus.publish(channel(run_id), encode_events(list(of_run)))
+
+
+async def insert_events(connection: Connection, workspace_id: UUID, events: Sequence[LoggedEvent]) -> None:
+    """Write events of the workspace's runs, in the caller's transaction, which holds the locks of these runs.
+
+    Publish them after the commit.
+    """
+    await fetch(connection, _INSERT, *_columns(events), workspace_id)
+
+
+async def insert_owned(
+    connection: Connection, batch: Sequence[tuple[LoggedEvent, int]], *, skip_locked: bool, in_doubt: bool
+) -> set[Ownership]:
+    """Write those of the events whose run is still in the epoch that stands beside them; which these are is returned.
+
+    ``skip_locked``: leave out the runs that somebody else has locked, instead of waiting. ``in_doubt``: an attempt that
+    failed may have been committed all the same, so what is there already is left as it is.
+    """
+    sql = _INSERT_OWNED.format(
+        locked="SKIP LOCKED" if skip_locked else "", conflict="ON CONFLICT (run_id, seq) DO NOTHING" if in_doubt else ""
+    )
+    rows = await fetch(connection, sql, *_columns([event for event, _ in batch]), [epoch for _, epoch in batch])
+    return {(row["id"], row["epoch"]) for row in rows}
+
+
+async def read(connection: Connection, run_id: UUID, after: int, limit: int) -> list[LoggedEvent]:
+    """Up to ``limit`` events of a run that come after number ``after``, in order."""
+    return await _read(connection, f"{_SELECT} AND seq > $2 ORDER BY seq LIMIT $3", run_id, after, limit)
+
+
+async def last_seq(connection: Connection, run_id: UUID) -> int:
+    """The number of a run's newest event; 0 when there is none."""
+    rows = await fetch(connection, "SELECT coalesce(max(seq), 0) AS last FROM run_events WHERE run_id = $1", run_id)
+    return int(rows[0]["last"])
+
+
+async def step_started_seq(connection: Connection, run_id: UUID, step_id: UUID) -> int | None:
+    """The number of the event that tells of a step's beginning; None when it never got into the log."""
+    sql = "SELECT min(seq) AS seq FROM run_events WHERE run_id = $1 AND step_id = $2 AND type = $3"
+    [row] = await fetch(connection, sql, run_id, step_id, StepStarted.__name__)
+    seq: int | None = row["seq"]
+    return seq
+
+
+async def standing_text(connection: Connection, run_id: UUID) -> StandingText:
+    """What a run has said so far."""
+    types = [TextDelta.__name__, RunRewound.__name__]
+    return StandingText(await _read(connection, f"{_SELECT} AND type = ANY($2) ORDER BY seq", run_id, types))
+
+
+async def _read(connection: Connection, sql: str, *values: object) -> list[LoggedEvent]:
+    return [
+        LoggedEvent(
+            run_id=row["run_id"],
+            seq=row["seq"],
+            first_seq=row["first_seq"],
+            at=row["at"],
+            step_id=row["step_id"],
+            body=decode_body(row["type"], row["payload"]),
+        )
+        for row in await fetch(connection, sql, *values)
+    ]
+
+
+def _columns(events: Sequence[LoggedEvent]) -> list[list[object]]:
+    rows = [
+        (event.run_id, event.seq, event.first_seq, event.step_id, *encode_body(event.body), event.at)
+        for event in events
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]

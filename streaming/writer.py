@@ -1,0 +1,279 @@
+"""Writing runs' events: one task of the process stores what all its runs have to say, many events a statement.
+
+While one insert is on its way, what comes in the meantime is gathered for the next: an idle system stores a word as
+soon as it was said, a busy one stores more at once.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from core.errors import LogUnavailable, RunLost, SynapseError
+from core.events import LoggedEvent, ReasoningDelta, RunEventBody, TextDelta
+from models.database import fetch, is_transient, transaction
+from streaming.bus import Bus
+from streaming.codec import encode_body, storable
+from streaming.deltas import StandingText, merge
+from streaming.log import Ownership, insert_owned, last_seq, publish, standing_text
+from streaming.retry import retried
+
+ROOM_CHARS = 64 * 1024
+"""How much of one run may wait to be stored before `RunWriter.room` holds up who appends."""
+GIVE_UP_S = 30.0
+
+_log = structlog.get_logger(__name__)
+
+
+class EventLog:
+    """The writing end of the log in this process: opens writers, and stores what they append."""
+
+    def __init__(self, bus: Bus, give_up_s: float = GIVE_UP_S) -> None:
+        """``give_up_s``: how long the database may be away before what could not be stored fails its writers."""
+        self._bus = bus
+        self._give_up_s = give_up_s
+        # Those with events that are not stored yet, in the order of their first one.
+        self._unsettled: dict[RunWriter, None] = {}
+        self._filled = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begin to store."""
+        self._spawn(self._store_for_ever())
+
+    async def aclose(self) -> None:
+        """Store what is pending, and stop."""
+        await asyncio.gather(*(writer.flush() for writer in self._unsettled), return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def open(self, run_id: UUID, workspace_id: UUID, epoch: int) -> "RunWriter":
+        """The writer of a run that this process owns since ``epoch``, going on where the log ends.
+
+        Raises:
+            RunLost: the run is not, or no longer, in this epoch.
+        """
+        async with transaction([workspace_id]) as connection:
+            if not await fetch(connection, "SELECT FROM runs WHERE id = $1 AND epoch = $2", run_id, epoch):
+                raise RunLost("Another process owns the run now.")
+            seq = await last_seq(connection, run_id)
+            text = await standing_text(connection, run_id)
+        return RunWriter(self, run_id, workspace_id, epoch, seq, text)
+
+    def notice(self, writer: "RunWriter") -> None:
+        """There is something to store of this writer's."""
+        self._unsettled[writer] = None
+        self._filled.set()
+
+    async def _store_for_ever(self) -> None:
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            if batch := [writer for writer in self._unsettled if writer.take()]:
+                await self._store(batch)
+
+    async def _store(self, batch: Sequence["RunWriter"]) -> None:
+        """Store what these have in flight in one go; those for which that did not work, each in a task of its own.
+
+        So nobody waits for a run that is locked, or suffers from one that can't be stored.
+        """
+        try:
+            owned = await self._insert(batch, skip_locked=True)
+        except Exception as error:
+            if is_transient(error):
+                for writer in batch:
+                    await self._drop(writer, _unavailable(error))
+                return
+            owned = set()
+        for writer in batch:
+            if writer.ownership in owned:
+                await self._settle(writer)
+            else:
+                self._spawn(self._store_alone(writer))
+
+    async def _store_alone(self, writer: "RunWriter") -> None:
+        try:
+            owned = await self._insert([writer], skip_locked=False)
+        except Exception as error:
+            await self._drop(writer, _unavailable(error))
+            return
+        if owned:
+            await self._settle(writer)
+        else:
+            await self._drop(writer, RunLost("Another process owns the run now."))
+
+    async def _insert(self, batch: Sequence["RunWriter"], *, skip_locked: bool) -> set[Ownership]:
+        """Insert what is in flight; which of it was owned is returned."""
+        events = [(event, writer.epoch) for writer in batch for event in writer.in_flight]
+
+        async def attempt(again: bool) -> set[Ownership]:
+            for writer in batch:
+                writer.in_doubt |= again
+            in_doubt = any(writer.in_doubt for writer in batch)
+            async with transaction({writer.workspace_id for writer in batch}) as connection:
+                return await insert_owned(connection, events, skip_locked=skip_locked, in_doubt=in_doubt)
+
+        return await retried(attempt, self._give_up_s)
+
+    async def _settle(self, writer: "RunWriter") -> None:
+        await publish(self._bus, writer.in_flight)
+        await writer.settle()
+        del self._unsettled[writer]
+        if writer.has_pending:
+            self.notice(writer)
+
+    async def _drop(self, writer: "RunWriter", failure: SynapseError) -> None:
+        _log.warning(
+            "a run's events are not stored", run_id=str(writer.run_id), failure=repr(failure.__cause__ or failure)
+        )
+        del self._unsettled[writer]
+        await writer.fail(failure)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        # In an empty context: one that is begun in a transaction would otherwise take its connection for its own.
+        task = asyncio.create_task(coroutine, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class RunWriter:
+    """The writing end of one run's log, for the process that owns the run; made by `EventLog.open`.
+
+    ``text``: what the run has said, that which is not stored yet included.
+    """
+
+    def __init__(
+        self, log: EventLog, run_id: UUID, workspace_id: UUID, epoch: int, last_seq: int, text: StandingText
+    ) -> None:
+        self.run_id = run_id
+        self.workspace_id = workspace_id
+        self.epoch = epoch
+        self.text = text
+        self.in_flight: list[LoggedEvent] = []
+        # Whether what is in flight may have been stored although storing it failed.
+        self.in_doubt = False
+        self._log = log
+        self._last_seq = self._stored_seq = last_seq
+        self._pending: list[LoggedEvent] = []
+        self._pending_chars = 0
+        self._failure: SynapseError | None = None
+        self._moved = asyncio.Condition()
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest event appended."""
+        return self._last_seq
+
+    @property
+    def ownership(self) -> Ownership:
+        return self.run_id, self.epoch
+
+    @property
+    def has_pending(self) -> bool:
+        return bool(self._pending)
+
+    def append(self, body: RunEventBody, step_id: UUID | None = None) -> None:
+        """Have an event stored and shown as soon as may be. A delta may become part of the one before it.
+
+        Raises:
+            RunLost: another process owns the run now, as far as is known yet.
+            LogUnavailable: an earlier event could not be stored.
+            TypeError: the event holds what JSON can't say.
+        """
+        if self._failure is not None:
+            raise self._failure
+        body = storable(body)
+        self._pending_chars += _size(body)
+        event = LoggedEvent(self.run_id, self._last_seq, self._last_seq, datetime.now(UTC), step_id, body)
+        grown = merge(self._pending[-1], event) if self._pending else None
+        if grown is not None:
+            self._pending[-1] = grown
+        else:
+            self._last_seq += 1
+            event = replace(event, seq=self._last_seq, first_seq=self._last_seq)
+            self._pending.append(event)
+        self.text.add(event)
+        self._log.notice(self)
+
+    async def flush(self) -> None:
+        """Wait until all that was appended is committed and published.
+
+        Raises:
+            RunLost, LogUnavailable: it never will be.
+        """
+        target = self._last_seq
+        await self._wait_until(lambda: self._stored_seq >= target)
+
+    async def room(self) -> None:
+        """Wait while too much is pending: whoever appends at length calls it in between.
+
+        Raises:
+            RunLost, LogUnavailable: as `flush`.
+        """
+        await self._wait_until(lambda: self._pending_chars < ROOM_CHARS)
+
+    def text_sha256(self) -> str:
+        """Of all that the run said and that stands, as lower-case hex."""
+        return self.text.sha256()
+
+    def next_event(self, body: RunEventBody, step_id: UUID | None = None) -> LoggedEvent:
+        """``body`` as the event to come next, for the caller to insert in a transaction of its own, and to publish.
+
+        Flush before. Unless it is the run's last event, `adopt` it once that is committed.
+        """
+        if self._stored_seq != self._last_seq:
+            raise RuntimeError("Flush first: there are events of this run that are not stored yet.")
+        return LoggedEvent(self.run_id, self._last_seq + 1, self._last_seq + 1, datetime.now(UTC), step_id, body)
+
+    def adopt(self, event: LoggedEvent) -> None:
+        """Go on after ``event``, which the caller has stored."""
+        self._last_seq = self._stored_seq = event.seq
+
+    def take(self) -> bool:
+        """For the log: put what is pending in flight, unless something is in flight already."""
+        if self.in_flight or not self._pending:
+            return False
+        self.in_flight, self._pending = self._pending, []
+        self._pending_chars = 0
+        self.in_doubt = False
+        return True
+
+    async def settle(self) -> None:
+        """For the log: what was in flight is stored."""
+        self._stored_seq = self.in_flight[-1].seq
+        self.in_flight = []
+        await self._announce()
+
+    async def fail(self, failure: SynapseError) -> None:
+        """For the log: nothing more will be stored."""
+        self._failure = failure
+        self.in_flight, self._pending = [], []
+        await self._announce()
+
+    async def _announce(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def _wait_until(self, reached: Callable[[], bool]) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._failure is not None or reached())
+        if self._failure is not None:
+            raise self._failure
+
+
+def _unavailable(cause: Exception) -> LogUnavailable:
+    failure = LogUnavailable("The run's events could not be stored.")
+    failure.__cause__ = cause
+    return failure
+
+
+def _size(body: RunEventBody) -> int:
+    if isinstance(body, TextDelta | ReasoningDelta):
+        return len(body.text)
+    return len(encode_body(body)[1])

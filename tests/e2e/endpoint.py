@@ -1,0 +1,91 @@
+"""A second endpoint beside the product's own, whose schema does on purpose what ours should never do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import strawberry
+from starlette.routing import Route, WebSocketRoute
+
+from core.errors import Forbidden, ValidationFailed
+from models.users import User
+from schema.errors import ForbiddenError
+from schema.execution import Schema
+from schema.http import GraphQLEndpoint
+from schema.info import Info
+from tests.servers.app import Server
+
+PATH = "/probe"
+SECRET = "postgresql://user:secret@host"
+
+
+@strawberry.type
+class Tick:
+    number: int
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    async def crash(self) -> int:
+        raise RuntimeError(SECRET)
+
+    @strawberry.field
+    async def refuse(self) -> int:
+        raise ValidationFailed("Too much.", ("input", "amount"))
+
+    @strawberry.field
+    async def request_id(self, info: Info) -> str:
+        return info.context.request_id
+
+    @strawberry.field
+    async def name(self, info: Info) -> str:
+        """Of the caller, read through the operation's batches."""
+        return (await info.context.get(User, info.context.require_principal().user_id)).name
+
+
+@strawberry.type
+class Done:
+    ok: bool
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    async def forbid(self) -> Done | ForbiddenError:
+        raise Forbidden("Not you.")
+
+    @strawberry.mutation
+    async def invalidate(self) -> Done | ForbiddenError:
+        raise ValidationFailed("Not that.")
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def ticks(self, to: int) -> AsyncIterator[Tick]:
+        for number in range(1, to + 1):
+            await asyncio.sleep(0)
+            yield Tick(number=number)
+
+    @strawberry.subscription
+    async def silence(self) -> AsyncIterator[int]:
+        await asyncio.sleep(60)
+        yield 1
+
+    @strawberry.subscription
+    async def refuse(self, after: int = 0) -> AsyncIterator[int]:
+        for number in range(after):
+            yield number
+        raise ValidationFailed("Past the end.", ("after",))
+
+    @strawberry.subscription
+    async def crash(self) -> AsyncIterator[int]:
+        yield 1
+        raise RuntimeError(SECRET)
+
+
+def add_probe(server: Server) -> None:
+    """Serve the probe beside the product's endpoint."""
+    endpoint = GraphQLEndpoint(Schema(Query, Mutation, Subscription), Path("/nowhere"))
+    server.app.router.routes.extend([Route(PATH, endpoint, methods=["GET", "POST"]), WebSocketRoute(PATH, endpoint)])

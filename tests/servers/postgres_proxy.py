@@ -1,0 +1,96 @@
+"""A network between the application and PostgreSQL that fails on request."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import quote, urlsplit
+
+from models.database import credentials_of
+
+_CHUNK = 64 * 1024
+
+
+class PostgresProxy:
+    """Passes bytes between a socket of its own and that of the server of ``database_url``, a Unix domain socket."""
+
+    def __init__(self, database_url: str) -> None:
+        credentials = credentials_of(database_url)
+        self._directory = tempfile.TemporaryDirectory(prefix="synapse-test-proxy-")
+        name = f".s.PGSQL.{credentials['port']}"
+        self._target = Path(credentials["host"], name)
+        self._path = Path(self._directory.name, name)
+        self._links: set[asyncio.Task[None]] = set()
+        self._loses_next_commit = False
+        self.url = urlsplit(database_url)._replace(query=f"host={quote(self._directory.name)}").geturl()
+
+    async def __aenter__(self) -> "PostgresProxy":
+        await self.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        await self.close()
+        self._directory.cleanup()
+
+    async def open(self) -> None:
+        """Let connections through."""
+        self._server = await asyncio.start_unix_server(self._link, self._path)
+
+    async def close(self) -> None:
+        """Cut all connections, and refuse new ones."""
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+        for link in self._links:
+            link.cancel()
+        await asyncio.gather(*self._links, return_exceptions=True)
+
+    def lose_next_commit(self) -> None:
+        """Pass the next COMMIT on to the server, but cut the connection instead of bringing its answer."""
+        self._loses_next_commit = True
+
+    @property
+    def has_lost_commit(self) -> bool:
+        return not self._loses_next_commit
+
+    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._links.add(task)
+        server_reader, server_writer = await asyncio.open_unix_connection(self._target)
+        awaits_lost_answer = False
+
+        def to_server(data: bytes) -> bytes:
+            nonlocal awaits_lost_answer
+            if self._loses_next_commit and b"COMMIT;" in data:
+                awaits_lost_answer = True
+            return data
+
+        def to_client(data: bytes) -> bytes:
+            if awaits_lost_answer:
+                self._loses_next_commit = False
+                return b""
+            return data
+
+        try:
+            pumps = [
+                asyncio.create_task(_pump(reader, server_writer, to_server)),
+                asyncio.create_task(_pump(server_reader, writer, to_client)),
+            ]
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            writer.close()
+            server_writer.close()
+            self._links.discard(task)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passed: Callable[[bytes], bytes]) -> None:
+    """Copy until the end, or until ``passed`` lets nothing through."""
+    while data := await reader.read(_CHUNK):
+        if not (data := passed(data)):
+            return
+        writer.write(data)
+        await writer.drain()

@@ -1,0 +1,265 @@
+"""Following runs: every event once and in order, whenever one joins, however slowly one reads, whatever gets lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime
+from itertools import pairwise
+from time import monotonic
+from uuid import uuid4
+
+import pytest
+
+from core.errors import ValidationFailed
+from core.events import LoggedEvent, RunFinished, RunStarted, StepStarted, TextDelta, ToolCalled
+from models.database import open_connection, transaction
+from models.runs import Run
+from streaming import follow as following
+from streaming.bus import Bus
+from streaming.follow import follow
+from streaming.log import channel, insert_events, publish
+from streaming.writer import EventLog, RunWriter
+from tests.servers.redis import RedisServer
+from tests.streaming.runs import assert_dense, bodies, collect, finish, said, sha256_of, stored
+
+pytestmark = pytest.mark.usefixtures("pool")
+
+STEP = uuid4()
+
+
+@pytest.fixture
+async def log(bus: Bus) -> AsyncIterator[EventLog]:
+    log = EventLog(bus)
+    await log.start()
+    yield log
+    await log.aclose()
+
+
+@pytest.fixture
+async def writer(log: EventLog, run: Run) -> RunWriter:
+    return await log.open(run.id, run.workspace_id, 1)
+
+
+async def insert_words(run: Run, count: int, first_seq: int = 2) -> str:
+    """Log that many deltas, behind the bus's back; what they say."""
+    words = [f"{number} " for number in range(count)]
+    events = [
+        LoggedEvent(run.id, seq, seq, datetime.now(UTC), STEP, TextDelta(word))
+        for seq, word in enumerate(words, first_seq)
+    ]
+    async with transaction([run.workspace_id]) as connection:
+        await insert_events(connection, run.workspace_id, events)
+    return "".join(words)
+
+
+async def test_a_live_run_is_seen_from_its_first_event_to_its_last(bus: Bus, run: Run, writer: RunWriter) -> None:
+    reading = asyncio.create_task(collect(follow(bus, run.id, run.workspace_id)))
+    for body in (StepStarted({}), TextDelta("Hel"), TextDelta("lo"), ToolCalled("1", "search", {})):
+        writer.append(body, STEP)
+        await writer.flush()
+    await finish(bus, run, writer)
+    events = await reading
+    assert_dense(events)
+    assert said(events) == "Hello"
+    assert bodies(events)[-1] == RunFinished({"status": "SUCCEEDED"}, sha256_of("Hello"))
+
+
+async def test_a_late_joiner_gets_one_delta_for_thousands(bus: Bus, log: EventLog, run: Run) -> None:
+    text = await insert_words(run, 2500)
+    writer = await log.open(run.id, run.workspace_id, 1)
+    await finish(bus, run, writer)
+    events = await collect(follow(bus, run.id, run.workspace_id))
+    assert_dense(events)
+    assert [type(body) for body in bodies(events)] == [RunStarted, TextDelta, RunFinished]
+    assert said(events) == text
+    assert (events[1].first_seq, events[1].seq) == (2, 2501)
+
+
+async def test_any_cursor_gives_the_rest(bus: Bus, log: EventLog, run: Run) -> None:
+    await insert_words(run, 10)
+    writer = await log.open(run.id, run.workspace_id, 1)
+    await finish(bus, run, writer)
+    everything = await stored(run)
+    for after in range(len(everything) + 1):
+        rest = await collect(follow(bus, run.id, run.workspace_id, after))
+        assert_dense(rest, after)
+        assert said([*everything[:after], *rest]) == said(everything)
+        assert bool(rest) == (after < len(everything))
+
+
+@pytest.mark.parametrize("after", [-1, 2])
+async def test_a_cursor_outside_the_log_is_refused(bus: Bus, run: Run, after: int) -> None:
+    with pytest.raises(ValidationFailed) as refusal:
+        await collect(follow(bus, run.id, run.workspace_id, after))
+    assert refusal.value.path == ("after",)
+    assert not bus._subscriptions
+
+
+async def test_a_word_arrives_before_the_next_is_said(bus: Bus, run: Run, writer: RunWriter) -> None:
+    async with aclosing(follow(bus, run.id, run.workspace_id, after=1)) as events, asyncio.timeout(10):
+        for seq, word in enumerate(("one", "two", "three"), 2):
+            writer.append(TextDelta(word), STEP)
+            event = await anext(events)
+            assert (event.seq, event.body) == (seq, TextDelta(word))
+
+
+async def test_deltas_come_no_faster_than_asked_for(bus: Bus, run: Run, writer: RunWriter) -> None:
+    arrivals = []
+
+    async def read() -> str:
+        events = []
+        async for event in follow(bus, run.id, run.workspace_id, after=1, max_hz=10):
+            events.append(event)
+            arrivals.append(monotonic())
+        return said(events)
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0.05)
+    begun_at = monotonic()
+    for number in range(60):
+        writer.append(TextDelta(f"{number} "), STEP)
+        await asyncio.sleep(0.01)
+    await finish(bus, run, writer)
+    assert await reading == "".join(f"{number} " for number in range(60))
+    *deltas, _last_delta, _finish = arrivals
+    pauses = [later - earlier for earlier, later in pairwise(deltas)]
+    assert len(deltas) > 3
+    assert min(pauses) > 0.09
+    assert deltas[0] - begun_at < 0.09
+
+
+async def test_other_events_wait_for_nothing_but_what_came_before(bus: Bus, run: Run, writer: RunWriter) -> None:
+    async with aclosing(follow(bus, run.id, run.workspace_id, after=1, max_hz=1)) as events, asyncio.timeout(0.9):
+        writer.append(TextDelta("first"), STEP)
+        assert (await anext(events)).body == TextDelta("first")
+        for word in ("held ", "back"):
+            writer.append(TextDelta(word), STEP)
+            await writer.flush()
+        writer.append(ToolCalled("1", "search", {}), STEP)
+        assert (await anext(events)).body == TextDelta("held back")
+        assert (await anext(events)).body == ToolCalled("1", "search", {})
+
+
+async def test_a_slow_reader_gets_fewer_and_longer_deltas(bus: Bus, run: Run, writer: RunWriter) -> None:
+    async with aclosing(follow(bus, run.id, run.workspace_id, after=1)) as events:
+        writer.append(TextDelta("first "), STEP)
+        received = [await anext(events)]
+        for number in range(600):  # more messages than the bus keeps
+            writer.append(TextDelta(f"{number} "), STEP)
+            await writer.flush()
+        await finish(bus, run, writer)
+        received += [event async for event in events]
+    assert_dense(received, after=1)
+    assert len(received) == 3
+    assert sha256_of(said(received)) == writer.text_sha256()
+
+
+async def test_no_delta_grows_without_bound(bus: Bus, log: EventLog, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("follow", "deltas"):
+        monkeypatch.setattr(f"streaming.{module}.MAX_MERGED_CHARS", 1000)
+    text = await insert_words(run, 2500)
+    writer = await log.open(run.id, run.workspace_id, 1)
+    await finish(bus, run, writer)
+    events = await collect(follow(bus, run.id, run.workspace_id, max_hz=120))
+    assert_dense(events)
+    assert said(events) == text
+    assert max(len(event.body.text) for event in events if isinstance(event.body, TextDelta)) <= 1000
+
+
+async def test_a_closed_stream_leaves_nothing_behind(bus: Bus, run: Run) -> None:
+    tasks = asyncio.all_tasks()
+    events = follow(bus, run.id, run.workspace_id)
+    await anext(events)
+    await events.aclose()
+    assert asyncio.all_tasks() == tasks
+    assert not bus._subscriptions
+
+
+async def test_a_cancelled_reader_leaves_nothing_behind(bus: Bus, run: Run) -> None:
+    tasks = asyncio.all_tasks()
+    reading = asyncio.create_task(collect(follow(bus, run.id, run.workspace_id)))
+    await asyncio.sleep(0.1)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert asyncio.all_tasks() == tasks
+    assert not bus._subscriptions
+
+
+async def test_hints_lost_without_notice_are_made_up_for(bus: Bus, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "POLL_S", 0.1)
+    async with aclosing(follow(bus, run.id, run.workspace_id, after=1)) as events, asyncio.timeout(10):
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.05)
+        text = await insert_words(run, 5)
+        assert (await waiting).body == TextDelta(text)
+
+
+async def test_a_hint_that_cannot_be_read_means_reading_the_log(bus: Bus, run: Run) -> None:
+    async with aclosing(follow(bus, run.id, run.workspace_id, after=1)) as events, asyncio.timeout(4):
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.1)
+        text = await insert_words(run, 5)
+        await bus.publish(channel(run.id), b"\xffnonsense")
+        assert (await waiting).body == TextDelta(text)
+
+
+async def test_a_gap_means_reading_the_log(bus: Bus, run: Run) -> None:
+    async with aclosing(follow(bus, run.id, run.workspace_id, after=1)) as events, asyncio.timeout(4):
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.1)
+        text = await insert_words(run, 5)
+        await publish(bus, (await stored(run))[-1:])
+        assert (await waiting).body == TextDelta(text)
+
+
+async def test_hints_of_what_was_seen_already_are_passed_over(bus: Bus, run: Run) -> None:
+    async with aclosing(follow(bus, run.id, run.workspace_id)) as events, asyncio.timeout(4):
+        await anext(events)
+        await insert_words(run, 3)
+        for hint in (1, 3, 2, 1, 2, 3):
+            await publish(bus, (await stored(run))[hint : hint + 1])
+        assert (await anext(events)).seq == 4
+        await insert_words(run, 1, first_seq=5)
+        await publish(bus, (await stored(run))[4:5])
+        assert (await anext(events)).first_seq == 5
+
+
+async def test_a_killed_connection_ends_no_stream(bus: Bus, run: Run, writer: RunWriter, database_url: str) -> None:
+    reading = asyncio.create_task(collect(follow(bus, run.id, run.workspace_id)))
+    admin = await open_connection(database_url)
+    for number in range(100):
+        writer.append(TextDelta(f"{number} "), STEP)
+        await asyncio.sleep(0.001)
+        if number % 20 == 0:
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'synapse' AND pid <> pg_backend_pid()"
+            )
+            await bus.publish(channel(run.id), b"nonsense")
+    await admin.close()
+    await writer.flush()
+    await finish(bus, run, writer)
+    events = await reading
+    assert_dense(events)
+    assert sha256_of(said(events)) == writer.text_sha256()
+
+
+async def test_a_redis_restart_loses_nothing(run: Run, fragile_redis: RedisServer) -> None:
+    publisher, subscriber = Bus.from_url(fragile_redis.url), Bus.from_url(fragile_redis.url)
+    async with publisher, subscriber:
+        log = EventLog(publisher)
+        await log.start()
+        writer = await log.open(run.id, run.workspace_id, 1)
+        reading = asyncio.create_task(collect(follow(subscriber, run.id, run.workspace_id)))
+        for number in range(100):
+            writer.append(TextDelta(f"{number} "), STEP)
+            await asyncio.sleep(0.005)
+            if number == 50:
+                await asyncio.to_thread(fragile_redis.restart)
+        await finish(publisher, run, writer)
+        async with asyncio.timeout(20):
+            events = await reading
+        await log.aclose()
+    assert_dense(events)
+    assert sha256_of(said(events)) == writer.text_sha256()

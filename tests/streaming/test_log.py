@@ -1,0 +1,149 @@
+"""The log's table: what is written in it, and under which conditions."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.events import LoggedEvent, RunEventBody, RunRewound, StepStarted, TextDelta
+from core.ids import new_id
+from models.database import IntegrityError, fetch, transaction
+from models.runs import Run
+from streaming.bus import Bus
+from streaming.codec import decode_events, storable
+from streaming.log import channel, insert_events, insert_owned, last_seq, publish, read, standing_text
+from tests.streaming.runs import make_run, sha256_of, stored, take_over
+from tests.streaming.test_codec import BODIES
+
+pytestmark = pytest.mark.usefixtures("pool")
+
+
+def event(run: Run, seq: int, body: RunEventBody | None = None) -> LoggedEvent:
+    return LoggedEvent(run.id, seq, seq, datetime.now(UTC), run.agent_id, body or TextDelta(f"{seq} "))
+
+
+async def insert(run: Run, *events: LoggedEvent) -> None:
+    async with transaction([run.workspace_id]) as connection:
+        await insert_events(connection, run.workspace_id, events)
+
+
+async def insert_at_epoch(run: Run, epoch: int, *events: LoggedEvent, in_doubt: bool = False) -> bool:
+    """Whether they were accepted."""
+    async with transaction([run.workspace_id]) as connection:
+        batch = [(event, epoch) for event in events]
+        owned = await insert_owned(connection, batch, skip_locked=False, in_doubt=in_doubt)
+    assert owned <= {(run.id, epoch)}
+    return bool(owned)
+
+
+async def test_events_are_read_as_they_were_written(run: Run) -> None:
+    events = [event(run, seq) for seq in range(2, 12)]
+    await insert(run, *events)
+    async with transaction([run.workspace_id]) as connection:
+        assert await read(connection, run.id, 1, 100) == events
+        assert await read(connection, run.id, 4, 3) == events[3:6]
+        assert await read(connection, run.id, 11, 100) == []
+        assert await last_seq(connection, run.id) == 11
+
+
+async def test_another_workspace_sees_nothing_of_them(run: Run) -> None:
+    async with transaction([new_id()]) as connection:
+        assert await read(connection, run.id, 0, 100) == []
+        assert await last_seq(connection, run.id) == 0
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(written=st.lists(BODIES, max_size=5))
+async def test_whatever_happened_can_be_stored(run: Run, written: list[RunEventBody]) -> None:
+    async with transaction([run.workspace_id]) as connection:
+        start = await last_seq(connection, run.id)
+        events = [event(run, start + 1 + index, storable(body)) for index, body in enumerate(written)]
+        if events:
+            await insert_events(connection, run.workspace_id, events)
+        assert await read(connection, run.id, start, 10) == events
+
+
+async def test_what_a_run_has_said_is_put_together_from_its_log(run: Run) -> None:
+    await insert(
+        run,
+        event(run, 2, StepStarted({})),
+        event(run, 3, TextDelta("Good ")),
+        event(run, 4, RunRewound(to_seq=2, attempt=2)),
+        event(run, 5, TextDelta("Hel")),
+        event(run, 6, TextDelta("lo")),
+    )
+    async with transaction([run.workspace_id]) as connection:
+        text = await standing_text(connection, run.id)
+    assert text.sha256() == sha256_of("Hello")
+    assert text.of_step(run.agent_id) == "Hello"
+
+
+async def test_only_the_newest_epoch_can_write(run: Run) -> None:
+    assert await insert_at_epoch(run, 1, event(run, 2))
+    await take_over(run)
+    assert not await insert_at_epoch(run, 1, event(run, 3))
+    assert await insert_at_epoch(run, 2, event(run, 3))
+    assert not await insert_at_epoch(run, 3, event(run, 4))
+    assert [entry.seq for entry in await stored(run)] == [1, 2, 3]
+
+
+async def test_a_takeover_waits_for_an_insert_that_has_begun(run: Run) -> None:
+    begun = asyncio.Event()
+
+    async def slow_insertion() -> None:
+        async with transaction([run.workspace_id]) as connection:
+            await insert_owned(connection, [(event(run, 2), 1)], skip_locked=False, in_doubt=False)
+            begun.set()
+            await asyncio.sleep(0.1)
+            assert not takeover.done()
+
+    insertion = asyncio.create_task(slow_insertion())
+    await begun.wait()
+    takeover = asyncio.create_task(take_over(run))
+    await insertion
+    assert await takeover == 2
+    assert len(await stored(run)) == 2
+
+
+async def test_an_insert_waits_for_a_takeover_that_has_begun_and_is_refused(run: Run) -> None:
+    begun = asyncio.Event()
+
+    async def slow_takeover() -> None:
+        async with transaction([run.workspace_id]) as connection:
+            await fetch(connection, "UPDATE runs SET epoch = epoch + 1 WHERE id = $1", run.id)
+            begun.set()
+            await asyncio.sleep(0.1)
+            assert not insertion.done()
+
+    takeover = asyncio.create_task(slow_takeover())
+    await begun.wait()
+    insertion = asyncio.create_task(insert_at_epoch(run, 1, event(run, 2)))
+    await takeover
+    assert not await insertion
+    assert len(await stored(run)) == 1
+
+
+async def test_a_number_is_given_once(run: Run) -> None:
+    await insert_at_epoch(run, 1, event(run, 2))
+    with pytest.raises(IntegrityError):
+        await insert_at_epoch(run, 1, event(run, 2))
+
+
+async def test_what_was_stored_in_doubt_is_not_stored_twice(run: Run) -> None:
+    events = [event(run, 2), event(run, 3)]
+    await insert_at_epoch(run, 1, *events)
+    assert await insert_at_epoch(run, 1, *events, in_doubt=True)
+    assert (await stored(run))[1:] == events
+
+
+async def test_each_run_is_told_of_on_its_own_channel(bus: Bus, run: Run) -> None:
+    other = await make_run(run.workspace_id)
+    events = [event(run, 2), event(run, 3), event(other, 2)]
+    async with bus.subscribe(channel(run.id)) as here, bus.subscribe(channel(other.id)) as there:
+        await publish(bus, events)
+        for subscription, expected in ((here, events[:2]), (there, events[2:])):
+            message = await subscription.get()
+            assert isinstance(message, bytes)
+            assert decode_events(message) == expected

@@ -1,0 +1,36 @@
+"""Waits that fail instead of hanging."""
+
+import asyncio
+from collections.abc import Callable
+
+from streaming.bus import Missed, Subscription
+
+PATIENCE_S = 5.0
+
+
+async def receive(subscription: Subscription) -> bytes | Missed:
+    async with asyncio.timeout(PATIENCE_S):
+        return await subscription.get()
+
+
+async def receive_until(subscription: Subscription, last: bytes) -> list[bytes | Missed]:
+    """Everything up to the message ``last``."""
+    received = [await receive(subscription)]
+    while received[-1] != last:
+        received.append(await receive(subscription))
+    return received
+
+
+async def is_silent(subscription: Subscription, seconds: float = 0.05) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await subscription.get()
+    except TimeoutError:
+        return True
+    return False
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110  # what is waited for happens in another process
+            await asyncio.sleep(0.005)

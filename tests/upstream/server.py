@@ -1,0 +1,126 @@
+"""The fake upstream itself: `run_upstream`."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from tests.upstream.replies import Reply, Signal, failure
+
+EXCHANGE_TIMEOUT_S = 10.0
+
+
+@dataclass(eq=False)
+class Exchange:
+    """One request and what became of it. Times are of ``time.monotonic``."""
+
+    model: str
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+    peer: tuple[str, int]
+    received_at: float = field(default_factory=time.monotonic)
+    # Set once all steps of the reply are played.
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    # Set once the client has closed the connection before that.
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    closed_at: float | None = None
+    writes: int = 0
+
+
+class Upstream:
+    """Handle of a running fake upstream. ``base_url`` ends in ``/v1``, as clients want it."""
+
+    def __init__(self) -> None:
+        self.base_url = ""
+        self._replies: dict[str, list[Reply]] = {}
+        self._exchanges: dict[str, list[Exchange]] = {}
+        self._news = asyncio.Condition()
+
+    def serve(self, *replies: Reply, model: str | None = None) -> str:
+        """Answer requests for ``model`` (without it, for a new name) with ``replies`` in turn, the last for good.
+
+        Returns the model's name.
+        """
+        model = model or f"model-{len(self._replies) + 1}"
+        self._replies[model] = list(replies)
+        return model
+
+    def exchanges(self, model: str) -> list[Exchange]:
+        """The requests for ``model`` so far, oldest first."""
+        return self._exchanges.get(model, [])
+
+    async def exchange(self, model: str, number: int = 1) -> Exchange:
+        """The request for ``model`` that came as its ``number``-th; awaited for some seconds, then TimeoutError."""
+        async with asyncio.timeout(EXCHANGE_TIMEOUT_S), self._news:
+            await self._news.wait_for(lambda: len(self.exchanges(model)) >= number)
+        return self.exchanges(model)[number - 1]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        transport = request.transport
+        assert transport is not None
+        exchange = Exchange(body["model"], body, request.headers, transport.get_extra_info("peername"))
+        self._exchanges.setdefault(exchange.model, []).append(exchange)
+        async with self._news:
+            self._news.notify_all()
+        try:
+            response = await _play(self._next_reply(exchange.model), request, exchange)
+        except (asyncio.CancelledError, ConnectionError):
+            exchange.closed_at = time.monotonic()
+            exchange.closed.set()
+            raise
+        exchange.answered.set()
+        return response
+
+    def _next_reply(self, model: str) -> Reply:
+        replies = self._replies.get(model)
+        if not replies:
+            return failure(404, f"The model {model} does not exist.", kind="invalid_request_error")
+        return replies.pop(0) if len(replies) > 1 else replies[0]
+
+
+async def _play(reply: Reply, request: web.Request, exchange: Exchange) -> web.StreamResponse:
+    response = web.StreamResponse(
+        status=reply.status, headers={**reply.headers, "Content-Type": reply.content_type, "Keep-Alive": "timeout=5"}
+    )
+    transport = request.transport
+    assert transport is not None
+    for step in reply.steps:
+        if isinstance(step, bytes):
+            if not response.prepared:
+                await response.prepare(request)
+            if step:
+                await response.write(step)
+                exchange.writes += 1
+        elif step is Signal.CUT:
+            transport.close()
+            return response
+        elif step is Signal.HANG:
+            await asyncio.Event().wait()
+        else:
+            await asyncio.sleep(step)
+    if reply.close_unannounced:
+        await response.write_eof()
+        transport.close()
+    return response
+
+
+@asynccontextmanager
+async def run_upstream() -> AsyncIterator[Upstream]:
+    """Serve on a free port of 127.0.0.1 until the end of the block."""
+    upstream = Upstream()
+    app = web.Application(client_max_size=64 * 1024 * 1024)
+    app.router.add_post("/v1/chat/completions", upstream.handle)
+    # Cancelling the handler when the client hangs up is how a closed connection is noticed in the midst of a silence.
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    upstream.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    try:
+        yield upstream
+    finally:
+        await runner.cleanup()
