@@ -6,7 +6,7 @@ from pathlib import Path
 
 import asyncpg
 from aerich import Command
-from tortoise import connections
+from tortoise.context import TortoiseContext
 
 from core.errors import StartupRefused
 from models.database import credentials_of, open_connection, tortoise_config
@@ -20,11 +20,10 @@ MIGRATION_LOCK = 0x53594E41
 @asynccontextmanager
 async def _migrator(database_url: str) -> AsyncIterator[Command]:
     command = Command(tortoise_config(credentials_of(database_url), "aerich.models"), APP, str(MIGRATIONS))
-    try:
+    # In a context of its own, so that a pool which is open in this process stays as it is.
+    async with TortoiseContext():
         await command.init()
         yield command
-    finally:
-        await connections.close_all()
 
 
 async def upgrade(database_url: str) -> list[str]:
@@ -44,7 +43,7 @@ async def upgrade(database_url: str) -> list[str]:
 async def generate(database_url: str, name: str) -> str | None:
     """Write the migration that takes the newest one's schema to today's models; None when they agree."""
     async with _migrator(database_url) as command:
-        return await command.migrate(name, no_input=True)
+        return await command.migrate(name, no_input=True) or None
 
 
 def known_migrations() -> list[str]:

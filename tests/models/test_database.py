@@ -1,0 +1,69 @@
+"""The pool and its transactions, when connections break."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import asyncpg
+import pytest
+from tortoise.exceptions import OperationalError
+
+from models import database
+from models.database import IntegrityError, fetch, is_transient, transaction
+from tests.servers.postgres_proxy import PostgresProxy
+
+POOL_SIZE = 3
+
+
+@pytest.fixture
+async def proxy(database_url: str, pool: None) -> AsyncIterator[PostgresProxy]:
+    """A small pool's connections go through it."""
+    await database.close()
+    async with PostgresProxy(database_url) as proxy:
+        await database.connect(proxy.url, POOL_SIZE)
+        yield proxy
+        await database.close()
+    await database.connect(database_url, pool_size=10)
+
+
+async def one() -> int:
+    async with transaction() as connection:
+        return int((await fetch(connection, "SELECT 1 AS one"))[0]["one"])
+
+
+async def all_at_once() -> None:
+    """Succeeds when the pool has all of its connections."""
+    inside = asyncio.Barrier(POOL_SIZE)
+
+    async def hold() -> None:
+        async with transaction():
+            await inside.wait()
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(hold() for _ in range(POOL_SIZE)))
+
+
+@pytest.mark.parametrize("statement", ["BEGIN;", "set_config", "SELECT 1 AS one", "COMMIT;", "RESET ALL"])
+async def test_a_connection_that_breaks_spoils_no_later_transaction(proxy: PostgresProxy, statement: str) -> None:
+    proxy.lose_answer_to(statement)
+    with pytest.raises(Exception) as failure:  # noqa: PT011  # of many kinds
+        await one()
+    assert is_transient(failure.value)
+    assert await one() == 1
+    await all_at_once()
+
+
+async def test_a_cancelled_transaction_gives_its_connection_back(proxy: PostgresProxy) -> None:
+    for steps in range(60):
+        task = asyncio.create_task(one())
+        for _ in range(steps):
+            await asyncio.sleep(0.0001)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    await all_at_once()
+
+
+async def test_only_what_another_attempt_may_cure_is_transient() -> None:
+    assert all(map(is_transient, [asyncpg.DeadlockDetectedError(), ConnectionRefusedError(), TimeoutError()]))
+    assert not any(map(is_transient, [IntegrityError(), OperationalError(), ValueError()]))
