@@ -91,7 +91,14 @@ class LocalProvider:
         starting = self._starting
         if starting is None or (starting.done() and (previous is None or previous.process.returncode is not None)):
             starting = self._starting = asyncio.create_task(_start(previous))
-        return await asyncio.shield(starting)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if starting.cancelled() and caller is not None and not caller.cancelling():
+                # `aclose` ended the start; the caller was not cancelled and must not look as if.
+                raise ProviderFailed("The local model was stopped.", retryable=True) from None
+            raise
 
 
 def _started(starting: asyncio.Task[_Child] | None) -> _Child | None:
@@ -127,8 +134,7 @@ async def _start(dead: _Child | None) -> _Child:
         raise ProviderFailed("The local model took too long to start.", retryable=True) from None
     except asyncio.CancelledError:
         await _stop(process)
-        # For those who wait for the start it is a failure; they were not cancelled themselves.
-        raise ProviderFailed("The local model was stopped.", retryable=True) from None
+        raise
     if not address:
         raise ProviderFailed(f"The local model did not start: {await _last_words(process)}", retryable=True)
     return _Child(process, OpenAICompatibleProvider(f"{address}/v1", key, idle_timeout_s=IDLE_TIMEOUT_S))

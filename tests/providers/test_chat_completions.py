@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import ProviderFailed
@@ -254,6 +254,7 @@ BODIES = [
 ]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.sampled_from(BODIES), st.lists(st.integers(min_value=0), max_size=30))
 def test_where_the_bytes_are_cut_makes_no_difference(reply: Reply, cuts: list[int]) -> None:
     body = reply.body
@@ -267,11 +268,13 @@ def test_byte_by_byte_gives_the_same(reply: Reply) -> None:
     assert outcome(step for step in reply.in_writes_of(1).steps if isinstance(step, bytes)) == outcome([reply.body])
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
 def test_any_text_comes_through(tokens: list[str]) -> None:
     assert decode(text(*tokens).body) == [*map(TextDelta, tokens), STOPPED]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=200))
 def test_no_bytes_do_worse_than_a_provider_failure(noise: bytes) -> None:
     outcome([noise])

@@ -1,7 +1,7 @@
 """The parser of server-sent events."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import ProviderFailed
@@ -45,6 +45,7 @@ def test_a_long_stream_of_small_events_and_comments_is_not(monkeypatch: pytest.M
     assert decode(*[b"data: 12345\n\n: ping\n\n"] * 100) == [b"12345"] * 100
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(), st.lists(st.integers(min_value=0)))
 def test_where_the_bytes_are_cut_makes_no_difference(noise: bytes, cuts: list[int]) -> None:
     body = b"data: a\r\n\r\n" + noise.replace(b"x", b"\ndata: ").replace(b"y", b"\r\n\r\n") + b"\r\ndata: z\n\n"
