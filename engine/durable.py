@@ -77,7 +77,7 @@ class _Unfinished(BaseException):
 async def migrate(database_url: str) -> None:
     """Create DBOS's tables in the schema ``dbos`` of this database, or bring them up to date; again without harm.
 
-    Needs a role that may create the schema, or owns it; no superuser. Processes that migrate at the same time take turns.
+    Needs a role that may create the schema, or owns it; no superuser. Those who migrate at the same time take turns.
     """
     async with one_at_a_time(database_url):
         await asyncio.to_thread(DBOS.migrate, database_url, schema=SCHEMA)

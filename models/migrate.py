@@ -38,7 +38,7 @@ async def one_at_a_time(database_url: str) -> AsyncIterator[None]:
     try:
         # Asking again and again, because a statement that waits has a snapshot, and whoever creates an index
         # concurrently waits for all snapshots: the holder of this lock might wait for us.
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):  # noqa: ASYNC110
             await asyncio.sleep(LOCK_POLL_S)
         yield
     finally:

@@ -39,7 +39,7 @@ class Deployment:
 
     async def until_ready(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            while await self.readyz() != READY:
+            while await self.readyz() != READY:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 
@@ -88,7 +88,7 @@ async def test_it_is_not_ready_while_messages_do_not_get_through(deployment: Dep
     deployment.redis.kill()
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while (await deployment.readyz())[0] == 200:
+            while (await deployment.readyz())[0] == 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert await deployment.readyz() == (503, READY[1] | {"bus": "messages do not get through"})
     finally:

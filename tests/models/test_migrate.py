@@ -62,7 +62,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_database: str)
     connection = await open_connection(empty_database)
     # The last table that the first migration makes is in its way.
     await connection.execute("CREATE TABLE llm_calls (id int)")
-    with pytest.raises(StartupRefused, match="undone: .*llm_calls"):
+    with pytest.raises(StartupRefused, match=r"undone: .*llm_calls"):
         await migrate.upgrade(empty_database)
     tables = {row["tablename"] for row in await connection.fetch(TABLES)}
     await connection.close()
