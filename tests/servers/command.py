@@ -6,7 +6,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from core.settings import Settings
@@ -81,16 +81,16 @@ async def is_gone(pid: int) -> bool:
 
 
 @asynccontextmanager
-async def command(*arguments: str | Path, stdin: int = DEVNULL, **environment: str) -> AsyncIterator[Command]:
+async def command_at(terminal: int, *arguments: str | Path, **environment: str) -> AsyncIterator[Command]:
     """Runs `synapse` with these arguments, and of the settings only those of ``environment``; ends with the block.
 
-    ``stdin``: a file descriptor, such as a terminal's.
+    ``terminal``: the file descriptor of what it reads.
     """
     settings = {name.upper() for name in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name not in settings}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "cli", *arguments),
-        stdin=stdin,
+        stdin=terminal,
         stdout=PIPE,
         stderr=STDOUT,
         env={**inherited, **environment},
@@ -106,7 +106,12 @@ async def command(*arguments: str | Path, stdin: int = DEVNULL, **environment: s
             await running.wait()
 
 
+def command(*arguments: str | Path, **environment: str) -> AbstractAsyncContextManager[Command]:
+    """The same without a terminal."""
+    return command_at(DEVNULL, *arguments, **environment)
+
+
 async def run(*arguments: str | Path, **environment: str) -> tuple[int, str]:
     """The exit code and the whole output of a command, see `command`."""
-    async with command(*arguments, stdin=DEVNULL, **environment) as process:
+    async with command(*arguments, **environment) as process:
         return await process.wait(), process.output
