@@ -7,11 +7,15 @@ processes that have Redis, exclusive for one that has not.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
+
 from core.errors import StartupRefused
 from models.database import open_connection
 
 # Any constant will do, as long as every version of Synapse takes the same.
 PRESENCE_LOCK = 0x53594E50
+# A process that was killed a moment ago may still be on its way out.
+PATIENCE = "1s"
 
 
 @asynccontextmanager
@@ -21,13 +25,15 @@ async def presence(database_url: str, *, alone: bool) -> AsyncIterator[None]:
     Raises:
         StartupRefused: another process is there, and one of the two is without Redis.
     """
-    take = "SELECT pg_try_advisory_lock($1)" if alone else "SELECT pg_try_advisory_lock_shared($1)"
+    lock = "pg_advisory_lock" if alone else "pg_advisory_lock_shared"
     connection = await open_connection(database_url)
     try:
-        if not await connection.fetchval(take, PRESENCE_LOCK):
-            raise StartupRefused(
-                "Another process serves this database. Set REDIS_URL, the same for each of them, so that they can talk."
-            )
+        await connection.execute(f"SET lock_timeout = '{PATIENCE}'")
+        await connection.execute(f"SELECT {lock}($1)", PRESENCE_LOCK)
         yield
+    except asyncpg.LockNotAvailableError:
+        raise StartupRefused(
+            "Another process serves this database. Set REDIS_URL, the same for each of them, so that they can talk."
+        ) from None
     finally:
         await connection.close()

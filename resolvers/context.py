@@ -37,13 +37,26 @@ class Context:
     """One operation: a request over HTTP, or one of the many that a WebSocket carries.
 
     ``principal`` is None for an anonymous caller. Signing in, and making a workspace, change it for what is left of
-    the operation, so that the answer can show what was made.
+    the operation, so that the answer can show what was made. ``rejection``: why the caller's token was not accepted;
+    it meets whoever asks for what needs a caller, and nobody else, so that a session can be refreshed with a stale
+    token still sent along.
     """
 
     runtime: Runtime
     principal: Principal | None = None
+    rejection: Unauthenticated | None = None
     request_id: str = field(default_factory=lambda: new_id().hex)
     _batches: Batches = field(default_factory=Batches)
+
+    def caller(self) -> Principal | None:
+        """Who asks; None for an anonymous caller.
+
+        Raises:
+            Unauthenticated: the caller's token was rejected.
+        """
+        if self.principal is None and self.rejection is not None:
+            raise self.rejection
+        return self.principal
 
     def require_principal(self) -> Principal:
         """Who asks.
@@ -51,9 +64,10 @@ class Context:
         Raises:
             Unauthenticated: nobody is signed in.
         """
-        if self.principal is None:
+        principal = self.caller()
+        if principal is None:
             raise Unauthenticated("Sign in first: send a valid access token.")
-        return self.principal
+        return principal
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """A transaction that sees what the caller may see: their workspaces and their own account."""

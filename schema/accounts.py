@@ -85,7 +85,7 @@ SignOutResult = Annotated[
 class AccountQuery:
     @field("The user who asks; null when nobody is signed in, and for an API key.")
     async def viewer(self, info: Info) -> User | None:
-        return User.of(await accounts.viewer(info.context)) if info.context.principal else None
+        return User.of(await accounts.viewer(info.context)) if info.context.caller() else None
 
 
 @strawberry.type

@@ -1,6 +1,7 @@
 """How operations are executed: Strawberry's schema with what this one needs besides."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import strawberry
@@ -12,6 +13,7 @@ from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from schema.errors import EXCEPTION_HANDLERS, publish
 from schema.scalars import SCALARS
@@ -25,6 +27,19 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         # Its keys are ids of lists that are made anew for each event, so what one event adds helps no other.
         executor._relevant_sub_fields = {}
         return executor
+
+
+class DocumentCache(ParserCache):
+    """Strawberry's cache of parsed documents; one that can't be parsed it leaves to Strawberry, which tells the client.
+
+    Raised from here, the error would never reach the client of a WebSocket.
+    """
+
+    def on_parse(self) -> Iterator[None]:
+        context = self.execution_context
+        with suppress(GraphQLError):
+            context.graphql_document = self.cached_parse_document(context.query, **context.parse_options)
+        yield
 
 
 class Schema(strawberry.Schema):
@@ -42,7 +57,7 @@ class Schema(strawberry.Schema):
             mutation,
             subscription,
             types=types,
-            extensions=[ParserCache, ValidationCache],
+            extensions=[DocumentCache, ValidationCache],
             execution_context_class=Executor,
             config=StrawberryConfig(scalar_map=SCALARS),
             exception_handlers=EXCEPTION_HANDLERS,
@@ -59,6 +74,11 @@ class Schema(strawberry.Schema):
             elif isinstance(named_type, GraphQLObjectType | GraphQLInterfaceType):
                 for field in named_type.fields.values():
                     yield from field.args.values()
+
+    async def execute(self, *args: Any, **options: Any) -> ExecutionResult:
+        """One answer: for queries and mutations, since a subscription has many (``stream``)."""
+        options["allowed_operation_types"] = {OperationType.QUERY, OperationType.MUTATION}
+        return await super().execute(*args, **options)
 
     async def _handle_execution_result(
         self, context: ExecutionContext, result: Any, extensions_runner: SchemaExtensionsRunner, **options: Any

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import orjson
 import structlog
@@ -24,6 +24,7 @@ from schema.sockets import Socket, SocketAdapter, bearer
 from services import sessions
 
 CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
+_BODY: dict[str, type] = {"query": str, "variables": dict, "operationName": str, "extensions": dict}
 NO_GRAPHIQL = """The GraphiQL page is not built. Build it with: make graphiql/dist/index.html
 The endpoint itself works: send your queries with POST.
 """
@@ -55,9 +56,6 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             return
         try:
             response = await self.run(Request(scope, receive))
-        except Unauthenticated as error:
-            response = error_response(401, ErrorCode.UNAUTHENTICATED, error.message)
-            response.headers["www-authenticate"] = "Bearer"
         except HTTPException as error:
             response = error_response(error.status_code, ErrorCode.VALIDATION_FAILED, error.reason)
         await response(scope, receive, send)
@@ -67,9 +65,12 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         runtime: Runtime = request.app.state.runtime
         context = Context(runtime)
         structlog.contextvars.bind_contextvars(request_id=context.request_id)
-        token = None if request.scope["type"] == "websocket" else bearer(request.headers.get("authorization"))
-        if token:
-            context.principal = await sessions.authenticate(runtime.keys, token)
+        if request.scope["type"] == "http":
+            try:
+                token = bearer(request.headers.get("authorization"))
+                context.principal = await sessions.authenticate(runtime.keys, token) if token else None
+            except Unauthenticated as error:
+                context.rejection = error
         return context
 
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
@@ -82,20 +83,22 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         page = self._graphiql / "index.html"
         return FileResponse(page) if page.exists() else PlainTextResponse(NO_GRAPHIQL)
 
-    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData | list[GraphQLRequestData]:
+    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         media_type, _ = parse_content_type(request.content_type or "")
         if media_type.lower() != "application/json":
             raise HTTPException(415, "The content type must be application/json.")
-        data = await super().parse_http_body(request)
-        if isinstance(data, GraphQLRequestData) and not isinstance(data.operation_name, str | None):
-            raise HTTPException(400, "The operationName must be a string.")
-        return data
-
-    def parse_json(self, data: str | bytes) -> Any:
-        parsed = super().parse_json(data)
-        if not isinstance(parsed, dict):
+        body = self.parse_json(await request.get_body())
+        if not isinstance(body, dict):
             raise HTTPException(400, "The request body must be a JSON object.")
-        return parsed
+        for key, kind in _BODY.items():
+            if not isinstance(body.get(key), kind | None):
+                raise HTTPException(400, f"{key} must be {'a string' if kind is str else 'an object'}.")
+        return GraphQLRequestData(
+            query=body.get("query"),
+            variables=body.get("variables"),
+            operation_name=body.get("operationName"),
+            extensions=body.get("extensions"),
+        )
 
     def decode_json(self, data: str | bytes) -> object:
         return cast(object, orjson.loads(data))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from tests.client import Client, Json
-from tests.servers.app import Server
+from tests.servers.app import Address
 
 PASSWORD = "correct horse battery"
 SESSION = """
@@ -43,13 +43,13 @@ def new_account(**changes: str) -> dict[str, str]:
     } | changes
 
 
-async def sign_up(server: Server, **changes: str) -> Member:
+async def sign_up(server: Address, **changes: str) -> Member:
     """Somebody new; ``changes`` are fields of SignUpInput."""
     data = await server.client().execute(SIGN_UP, input=new_account(**changes))
     return member_of(server, data["signUp"])
 
 
-def member_of(server: Server, session: Json) -> Member:
+def member_of(server: Address, session: Json) -> Member:
     """Who a SessionPayload speaks of."""
     assert session["__typename"] == "SessionPayload", session
     viewer = session["viewer"]

@@ -6,8 +6,13 @@ from typing import Any
 
 import jwt
 import pytest
+from argon2 import PasswordHasher
 
+from core import ids
 from core.auth import KeyRing
+from core.ids import IdPrefix
+from models.database import open_connection, transaction
+from models.users import User
 from tests.accounts import (
     PASSWORD,
     REFRESH,
@@ -115,6 +120,27 @@ async def test_signing_in_knows_the_address_in_any_letter_case(server: Server) -
     assert member_of(server, session["signIn"]).user_id == member.user_id
 
 
+async def test_what_fails_leaves_nothing_half_written(server: Server) -> None:
+    member = await sign_up(server)
+    assert (await refused(server, email=member.email, workspaceName="Never made"))[0] == "ConflictError"
+    connection = await open_connection(server.settings.database_url)
+    assert await connection.fetchval("SELECT count(*) FROM workspaces WHERE name = 'Never made'") == 0
+    await connection.close()
+
+
+async def test_a_password_kept_with_weaker_parameters_is_hashed_anew_at_sign_in(server: Server) -> None:
+    member = await sign_up(server)
+    user_id = ids.decode(IdPrefix.USER, member.user_id)
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    async with transaction(user_id=user_id):
+        await User.filter(id=user_id).update(password_hash=weak)
+    for _ in range(2):
+        session = await server.client().execute(SIGN_IN, input={"email": member.email, "password": PASSWORD})
+        assert member_of(server, session["signIn"]).user_id == member.user_id
+    async with transaction(user_id=user_id):
+        assert (await User.get(id=user_id)).password_hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+
+
 async def test_signing_in_fails_alike_whatever_is_wrong(server: Server) -> None:
     member = await sign_up(server)
     attempts = [
@@ -149,7 +175,7 @@ async def test_using_a_refresh_token_again_ends_the_session_for_all_its_tokens(s
     assert (await refresh(server, member.refresh_token))["__typename"] == "UnauthenticatedError"
     assert (await refresh(server, second.refresh_token))["__typename"] == "UnauthenticatedError"
     for client in (member.client, second.client):
-        assert (await client.send(VIEWER)).status == 401
+        assert (await client.send(VIEWER)).codes == ["UNAUTHENTICATED"]
     session = await server.client().execute(SIGN_IN, input={"email": member.email, "password": PASSWORD})
     assert session["signIn"]["__typename"] == "SessionPayload"
 
@@ -159,7 +185,7 @@ async def test_of_two_who_use_one_refresh_token_at_once_one_goes_on_at_most(serv
     answers = await asyncio.gather(*(refresh(server, member.refresh_token) for _ in range(5)))
     winners = [answer for answer in answers if answer["__typename"] == "SessionPayload"]
     assert len(winners) <= 1
-    assert (await member.client.send(VIEWER)).status == 401
+    assert (await member.client.send(VIEWER)).codes == ["UNAUTHENTICATED"]
 
 
 @pytest.mark.parametrize("token", ["", "x", "\x00", "é" * 1000])
@@ -176,9 +202,18 @@ async def test_signing_out_ends_the_session_at_once_and_no_other(server: Server)
     answer = await member.client.execute(SIGN_OUT)
     assert answer["signOut"] == {"__typename": "SignOutPayload", "userId": member.user_id}
     after = await member.client.send(VIEWER)
-    assert (after.status, after.codes) == (401, ["UNAUTHENTICATED"])
+    assert (after.body["data"], after.codes) == ({"viewer": None}, ["UNAUTHENTICATED"])
     assert (await refresh(server, member.refresh_token))["__typename"] == "UnauthenticatedError"
     assert (await elsewhere.client.execute(VIEWER))["viewer"]["id"] == member.user_id
+
+
+async def test_a_session_that_is_refreshed_while_it_ends_does_not_survive(server: Server) -> None:
+    for _ in range(5):
+        member = await sign_up(server)
+        answer, _ = await asyncio.gather(refresh(server, member.refresh_token), member.client.execute(SIGN_OUT))
+        assert (await member.client.send(VIEWER)).codes == ["UNAUTHENTICATED"]
+        if answer["__typename"] == "SessionPayload":
+            assert (await refresh(server, answer["refreshToken"]))["__typename"] == "UnauthenticatedError"
 
 
 async def test_nobody_is_anybody_without_signing_in(server: Server) -> None:
@@ -189,8 +224,15 @@ async def test_nobody_is_anybody_without_signing_in(server: Server) -> None:
 
 @pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "Bearer x", "Bearer a.b.c", "token"])
 async def test_a_wrong_authorization_header_is_unauthenticated(server: Server, header: str) -> None:
-    answer = await server.client().post(b'{"query": "{ __typename }"}', Authorization=header)
-    assert (answer.status, answer.codes) == (401, ["UNAUTHENTICATED"])
+    answer = await server.client().post(b'{"query": "{ viewer { id } }"}', Authorization=header)
+    assert (answer.body["data"], answer.codes) == ({"viewer": None}, ["UNAUTHENTICATED"])
+
+
+async def test_a_session_can_be_refreshed_with_a_stale_access_token_sent_along(server: Server) -> None:
+    member = await sign_up(server)
+    stale = server.client("stale.access.token")
+    answer = await stale.execute(REFRESH, input={"refreshToken": member.refresh_token})
+    assert answer["refreshSession"]["__typename"] == "SessionPayload"
 
 
 async def test_a_token_of_a_session_that_never_was_is_refused(server: Server) -> None:
@@ -198,7 +240,7 @@ async def test_a_token_of_a_session_that_never_was_is_refused(server: Server) ->
     member = await sign_up(server)
     claims = keys.verify_access_token(member.access_token)
     forged, _ = keys.issue_access_token(claims.user_id, claims.user_id, claims.expires_at - datetime.now(UTC))
-    assert (await server.client(forged).send(VIEWER)).status == 401
+    assert (await server.client(forged).send(VIEWER)).codes == ["UNAUTHENTICATED"]
 
 
 def sid(token: str) -> Any:

@@ -19,16 +19,22 @@ SECRET_KEYS = f"test:{b64encode(b'k' * 32).decode()}"
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A running server: ``url`` is its origin, as in http://127.0.0.1:40123."""
+class Address:
+    """Where a server listens: ``url`` is its origin, as in http://127.0.0.1:40123."""
 
-    app: Starlette
     url: str
-    settings: Settings
 
     def client(self, token: str | None = None, path: str = "/graphql") -> Client:
         """A client of its own connections; anonymous without a token."""
         return Client(f"{self.url}{path}", token)
+
+
+@dataclass(frozen=True, slots=True)
+class Server(Address):
+    """A server that runs in this process."""
+
+    app: Starlette
+    settings: Settings
 
 
 def settings_for(database_url: str, **overrides: Any) -> Settings:
@@ -52,7 +58,7 @@ async def serve(settings: Settings, *, with_executor: bool = False) -> AsyncIter
         if serving.done():
             raise RuntimeError("The server did not start.")
         try:
-            yield Server(app, f"http://127.0.0.1:{listener.getsockname()[1]}", settings)
+            yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", app, settings)
         finally:
             server.should_exit = True
             await serving

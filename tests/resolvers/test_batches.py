@@ -1,0 +1,65 @@
+"""Batched reads."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from resolvers.batches import Batch
+
+
+class Squares:
+    """Squares of whole numbers below 100; counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+        self.called = asyncio.Event()
+
+    async def fetch(self, keys: Sequence[int]) -> dict[int, int]:
+        self.calls.append(list(keys))
+        self.called.set()
+        await asyncio.sleep(0)
+        if -1 in keys:
+            raise ValueError("negative")
+        return {key: key * key for key in keys if key < 100}
+
+
+async def test_what_is_asked_for_together_is_fetched_together_and_once() -> None:
+    squares = Squares()
+    batch = Batch(squares.fetch)
+    assert await asyncio.gather(*(batch.load(key) for key in (3, 1, 3, 100))) == [9, 1, 9, None]
+    assert squares.calls == [[3, 1, 100]]
+
+
+async def test_nothing_is_kept_for_later() -> None:
+    squares = Squares()
+    batch = Batch(squares.fetch)
+    assert (await batch.load(2), await batch.load(2)) == (4, 4)
+    assert squares.calls == [[2], [2]]
+
+
+async def test_what_is_asked_for_while_a_batch_is_fetched_goes_into_the_next() -> None:
+    squares = Squares()
+    batch = Batch(squares.fetch)
+    first = asyncio.create_task(batch.load(1))
+    await squares.called.wait()
+    assert await batch.load(2) == 4
+    assert await first == 1
+    assert squares.calls == [[1], [2]]
+
+
+async def test_a_failure_reaches_every_reader_of_its_batch_and_no_other() -> None:
+    batch = Batch(Squares().fetch)
+    answers = await asyncio.gather(batch.load(-1), batch.load(2), return_exceptions=True)
+    assert [str(answer) for answer in answers] == ["negative", "negative"]
+    assert await batch.load(2) == 4
+
+
+async def test_a_reader_that_is_cancelled_takes_nothing_from_the_others() -> None:
+    batch = Batch(Squares().fetch)
+    gone, stays = asyncio.create_task(batch.load(5)), asyncio.create_task(batch.load(5))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await stays == 25
+    with pytest.raises(asyncio.CancelledError):
+        await gone
