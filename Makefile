@@ -32,11 +32,13 @@ demo: $(SYNCED) ## Watch a real model answer over a subscription, on a server th
 test: $(SYNCED) $(PAGE) ## Run all tests; they bring their own servers
 	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
-check: $(SYNCED) ## Lint, formatting, types, import directions, and whether schema.graphql is up to date
+check: $(SYNCED) ## Lint, formatting, types, import directions, deployment files, and whether schema.graphql is up to date
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo "Some files are not formatted. Run: make format"; exit 1; }
 	@$(BIN)/lint-imports --no-logo > .venv/imports.txt || { cat .venv/imports.txt; exit 1; }
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 	@$(BIN)/synapse schema > .venv/schema.graphql
 	@diff -u schema.graphql .venv/schema.graphql || { echo "schema.graphql is out of date. Run: make schema"; exit 1; }
 
