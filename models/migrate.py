@@ -1,9 +1,9 @@
 """Bringing the database to the schema that this version of the code knows, with aerich's migrations.
 
-Migrations run beside servers of the version before, which go on serving meanwhile and may have to come back if the new
-version is no good. So a migration only adds what older code can live with; one that takes something away belongs in a
-later release, when nobody uses it any more, and is named ``contract_...``. Older versions refuse a database that has
-such a migration, and work on one that has any others that they do not know.
+Migrations run beside servers of the version before, which go on serving meanwhile. So a migration only adds what older
+code can live with; one that takes something away belongs in a later release, when nobody uses it any more, and is named
+``contract_...``: a server that meets it is no longer ready. No server starts on a database that has migrations which it
+does not know.
 """
 
 import asyncio
@@ -61,11 +61,11 @@ async def upgrade(database_url: str, migrations: Path = MIGRATIONS) -> list[str]
     Processes that migrate at the same time wait for one another; a second run finds nothing to do.
 
     Raises:
-        StartupRefused: the application's role is missing and can't be made, the database is of a version that left
-            this one behind, or a migration failed. Of the migration that failed nothing is left, those before it stay.
+        StartupRefused: the application's role is missing and can't be made, the database is of a newer version, or a
+            migration failed. Of the migration that failed nothing is left, those before it stay.
     """
     async with one_at_a_time(database_url):
-        _refuse_left_behind(await _applied(database_url))
+        _refuse_newer(await _applied(database_url))
         await ensure_app_role(database_url)
         async with _migrator(database_url, migrations) as command:
             try:
@@ -90,23 +90,27 @@ def missing_from(applied: set[str]) -> list[str]:
     return _in_order(set(known_migrations()) - applied)
 
 
+def unknown_in(applied: set[str]) -> list[str]:
+    """The migrations among those ``applied`` that a newer version brought, oldest first."""
+    return _in_order(applied - set(known_migrations()))
+
+
 def left_behind_by(applied: set[str]) -> list[str]:
-    """The migrations among those ``applied`` by which a newer version took away what this one may need."""
-    newer = _in_order(applied - set(known_migrations()))
-    return [name for name in newer if name.split("_", 2)[-1].startswith("contract_")]
+    """Those of them that took away what this version may need."""
+    return [name for name in unknown_in(applied) if name.split("_", 2)[-1].startswith("contract_")]
 
 
-def _refuse_left_behind(applied: set[str]) -> None:
-    if contracted := left_behind_by(applied):
+def _refuse_newer(applied: set[str]) -> None:
+    if unknown := unknown_in(applied):
         raise StartupRefused(
-            f"The database is newer than this version of Synapse (it has {contracted[-1]}). Deploy the newer version."
+            f"The database is newer than this version of Synapse (it has {unknown[-1]}). Deploy the newer version."
         )
 
 
 async def require_current(database_url: str) -> None:
-    """Raises StartupRefused unless the database has all that this version needs."""
+    """Raises StartupRefused unless the database stands exactly at this version's newest migration."""
     applied = await _applied(database_url)
-    _refuse_left_behind(applied)
+    _refuse_newer(applied)
     if missing := missing_from(applied):
         raise StartupRefused(
             f"The database lacks {len(missing)} migration(s), up to {missing[-1]}. Run: synapse migrate"
