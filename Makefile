@@ -33,7 +33,7 @@ demo: $(SYNCED) ## Watch a real model answer over a subscription, on a server th
 	@exec $(BIN)/synapse demo
 
 test: $(SYNCED) $(PAGE) ## Run all tests; they bring their own servers
-	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(SYNCED) ## Lint, formatting, types, import directions, and whether schema.graphql is up to date
 	@$(BIN)/ruff check --quiet
