@@ -163,7 +163,7 @@ async def test_it_goes_on_when_its_listening_connection_is_ended(url: str, lab: 
 
 async def holds_lock(url: str, executor_id: str) -> bool:
     sql = """
-    SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid <> 0 AND granted
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
     AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)
     """
     return bool(await execute_sql(url, sql, executor_id))
@@ -171,7 +171,7 @@ async def holds_lock(url: str, executor_id: str) -> bool:
 
 async def end_listening(url: str, executor_id: str) -> None:
     sql = """
-    SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid <> 0 AND granted
+    SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
     AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)
     """
     assert await execute_sql(url, sql, executor_id)

@@ -97,7 +97,7 @@ async def test_an_ended_connection_is_noticed_and_made_anew_at_once(database_url
         connection = await open_connection(database_url)
         await connection.execute(
             """
-            SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid <> 0 AND granted
+            SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
             AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)
             """,
             listener.holder,
