@@ -1,6 +1,7 @@
 """Takes runs from the queue and executes them, in this process."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from uuid import UUID, uuid4
 
@@ -100,13 +101,11 @@ class Executor:
         while True:
             # Nobody may take us for dead while we take runs.
             await self._alive.wait()
-            try:
-                if now() >= sweep_at:
-                    sweep_at = now() + SWEEP_S
-                    await self._sweep()
-                await self._claim()
-            except Exception as error:
-                _log.warning("could not look for runs; trying again", error=repr(error))
+            if now() >= sweep_at:
+                sweep_at = now() + SWEEP_S
+                await _tried(self._sweep)
+            # Whatever ails the sweep, runs are taken.
+            await _tried(self._claim)
             # Not wait_for, which up to Python 3.11 loses a cancellation that comes just as it is done.
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(sweep_at):
@@ -185,6 +184,13 @@ class Executor:
             run = await lock_owned(claim.run_id, claim.epoch)
             events = await end_abruptly(connection, run, Outcome(RunStatus.FAILED, failure=failure))
         await publish(self._bus, events)
+
+
+async def _tried(look: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await look()
+    except Exception as error:
+        _log.warning("could not look for runs; trying again", error=repr(error))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

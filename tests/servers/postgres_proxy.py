@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, urlsplit
@@ -10,6 +11,8 @@ from urllib.parse import quote, urlsplit
 from models.database import credentials_of
 
 _CHUNK = 64 * 1024
+
+_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class PostgresProxy:
@@ -41,6 +44,8 @@ class PostgresProxy:
         """Cut all connections, and refuse new ones."""
         self._server.close()
         self._path.unlink(missing_ok=True)
+        # Whoever was accepted just now becomes a link only with the loop's next turn.
+        await asyncio.sleep(0)
         for link in self._links:
             link.cancel()
         await asyncio.gather(*self._links, return_exceptions=True)
@@ -57,7 +62,13 @@ class PostgresProxy:
         task = asyncio.current_task()
         assert task is not None
         self._links.add(task)
-        server_reader, server_writer = await asyncio.open_unix_connection(self._target)
+        task.add_done_callback(self._links.discard)
+        with closing(writer):
+            server_reader, server_writer = await asyncio.open_unix_connection(self._target)
+            with closing(server_writer):
+                await self._pass_on((reader, writer), (server_reader, server_writer))
+
+    async def _pass_on(self, client: _Stream, server: _Stream) -> None:
         awaits_lost_answer = False
 
         def to_server(data: bytes) -> bytes:
@@ -70,19 +81,16 @@ class PostgresProxy:
         def to_client(data: bytes) -> bytes:
             return b"" if awaits_lost_answer else data
 
+        pumps = [
+            asyncio.create_task(_pump(client[0], server[1], to_server)),
+            asyncio.create_task(_pump(server[0], client[1], to_client)),
+        ]
         try:
-            pumps = [
-                asyncio.create_task(_pump(reader, server_writer, to_server)),
-                asyncio.create_task(_pump(server_reader, writer, to_client)),
-            ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            writer.close()
-            server_writer.close()
-            self._links.discard(task)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passed: Callable[[bytes], bytes]) -> None:

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 _CHUNK = 64 * 1024
 
+_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 
 class CuttingProxy:
     """Passes connections on to the server at ``target``; a WebSocket breaks off after so many bytes from the server.
@@ -25,7 +27,18 @@ class CuttingProxy:
 
     async def link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._target.hostname is not None
-        server_reader, server_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
+        try:
+            server = await asyncio.open_connection(self._target.hostname, self._target.port)
+            try:
+                await self._pass_on((reader, writer), server)
+            finally:
+                server[1].transport.abort()
+        finally:
+            writer.transport.abort()
+
+    async def _pass_on(self, client: _Stream, server: _Stream) -> None:
+        reader, writer = client
+        server_reader, server_writer = server
         left: int | None = None
 
         async def to_server() -> None:
@@ -54,8 +67,6 @@ class CuttingProxy:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            writer.transport.abort()
-            server_writer.transport.abort()
 
 
 @asynccontextmanager
