@@ -62,9 +62,7 @@ class Envelopes:
     def rewrap(self, envelope: Envelope, place: Place) -> Envelope:
         """The same secret under the newest key; the secret itself stays encrypted. Raises as `open` does."""
         data_key = self._data_key(envelope, place)
-        return Envelope(
-            self.newest, _encrypt(self._wrapping_keys[self.newest], data_key, place), envelope.ciphertext
-        )
+        return Envelope(self.newest, _encrypt(self._wrapping_keys[self.newest], data_key, place), envelope.ciphertext)
 
     def _data_key(self, envelope: Envelope, place: Place) -> bytes:
         wrapping_key = self._wrapping_keys.get(envelope.kid)

@@ -32,9 +32,7 @@ def _chunk(each: ModelEvent) -> bytes:
             return _candidate({"text": ""}, finish_reason=_FINISH_REASONS[reason], usage=usage)
 
 
-def _candidate(
-    part: Mapping[str, Any], *, finish_reason: str | None = None, usage: TokenUsage | None = None
-) -> bytes:
+def _candidate(part: Mapping[str, Any], *, finish_reason: str | None = None, usage: TokenUsage | None = None) -> bytes:
     candidate: dict[str, Any] = {"content": {"parts": [part], "role": "model"}, "index": 0}
     if finish_reason is not None:
         candidate["finishReason"] = finish_reason
