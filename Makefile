@@ -30,12 +30,12 @@ demo: $(SYNCED) ## Watch a real model answer over a subscription, on a server th
 	@exec $(BIN)/synapse demo
 
 test: $(SYNCED) $(PAGE) ## Run all tests; they bring their own servers
-	@$(BIN)/pytest -n $(TEST_PROCESSES)
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(SYNCED) ## Lint, formatting, types, import directions, and whether schema.graphql is up to date
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo "Some files are not formatted. Run: make format"; exit 1; }
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo > .venv/imports.txt || { cat .venv/imports.txt; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/synapse schema > .venv/schema.graphql
 	@diff -u schema.graphql .venv/schema.graphql || { echo "schema.graphql is out of date. Run: make schema"; exit 1; }

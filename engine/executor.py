@@ -6,25 +6,31 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from core.errors import ErrorCode, RunLost
+from core.errors import ErrorCode, LogUnavailable, RunLost
 from core.settings import Settings
-from engine.agent_run import finish, run_agent
+from engine.agent_run import run_agent
 from engine.durable import DurableEngine
 from engine.execution import Execution
 from engine.model_call import ModelCaller
+from models.database import is_transient, transaction
 from models.notifications import Notification, listen
 from models.runs import RunStatus
 from providers.registry import Providers
 from services import claims
+from services.cancellations import take_away
 from services.claims import Claim
-from services.run_endings import Failure, Outcome
+from services.run_endings import Failure, Outcome, end_abruptly, lock_owned
 from streaming.bus import Bus
+from streaming.log import publish
 from streaming.writer import EventLog
 
 # How often to look for work that no notification told of.
 SWEEP_S = 1.0
+# A run that was begun so often, and each time lost its worker, is taken to be the reason.
+MOST_CLAIMS = 5
 
 _INTERNAL = Failure(ErrorCode.INTERNAL, "Something went wrong on our side; the run may be repeated.", retryable=True)
+_GIVEN_UP = Failure(ErrorCode.INTERNAL, f"The run was begun {MOST_CLAIMS} times, and never ended.", retryable=False)
 
 _log = structlog.get_logger(__name__)
 
@@ -39,13 +45,12 @@ class Executor:
         self._event_log = log
         self._caller = ModelCaller(providers, bus)
         self._engine = DurableEngine(settings.database_url, self.id, self._run)
-        self._held: set[UUID] = set()
+        self._supervised: dict[UUID, asyncio.Task[None]] = {}
         self._executions: dict[UUID, Execution] = {}
-        self._supervised: set[asyncio.Task[None]] = set()
         self._done: list[str] = []
         self._wake = asyncio.Event()
+        # Set while others can see that we live.
         self._alive = asyncio.Event()
-        self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Connect, and begin to take runs.
@@ -54,27 +59,28 @@ class Executor:
             StartupRefused: the durable engine's tables are missing or too old.
         """
         await self._engine.open()
-        listening = listen(self._settings.database_url, self.id, self._heard, self._connected)
-        self._background = [asyncio.create_task(listening), asyncio.create_task(self._claim_for_ever())]
+        listening = listen(self._settings.database_url, self.id, self._heard, self._alive)
+        self._listening = asyncio.create_task(listening)
+        self._claiming = asyncio.create_task(self._claim_for_ever())
 
     async def stop(self, grace_s: float) -> None:
         """Take no more runs, give those at hand ``grace_s`` seconds, and hand the rest back to the queue."""
-        for task in self._background[1:]:
-            task.cancel()
-        await self._forget_done()
-        await self._engine.close(grace_s)
+        await _cancelled(self._claiming)
         if self._supervised:
-            await asyncio.wait(self._supervised)
-        if self._alive.is_set():
-            await claims.requeue_others(self.id, working_on=())
-        for task in self._background:
+            await asyncio.wait(self._supervised.values(), timeout=grace_s)
+        supervised = list(self._supervised.values())
+        for task in supervised:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    def _connected(self) -> None:
-        self._alive.set()
-        self._wake.set()
+        try:
+            await self._forget_done()
+            await self._engine.close(grace_s=0)
+            await asyncio.gather(*supervised, return_exceptions=True)
+            await claims.requeue_others(self.id, working_on=())
+        except Exception as error:
+            # Once our lock is gone, others take what we still hold.
+            _log.warning("could not hand runs back", error=repr(error))
+        finally:
+            await _cancelled(self._listening)
 
     def _heard(self, notification: Notification, payload: str) -> None:
         match notification:
@@ -89,74 +95,80 @@ class Executor:
             execution.cancel()
 
     async def _claim_for_ever(self) -> None:
-        # Nobody may take us for dead while we hold runs.
-        await self._alive.wait()
         sweep_at = 0.0
         now = asyncio.get_running_loop().time
         while True:
+            # Nobody may take us for dead while we take runs.
+            await self._alive.wait()
             try:
                 if now() >= sweep_at:
-                    await self._sweep()
                     sweep_at = now() + SWEEP_S
+                    await self._sweep()
                 await self._claim()
             except Exception as error:
                 _log.warning("could not look for runs; trying again", error=repr(error))
+            # Not wait_for, which up to Python 3.11 loses a cancellation that comes just as it is done.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.0, sweep_at - now()))
+                async with asyncio.timeout_at(sweep_at):
+                    await self._wake.wait()
 
     async def _claim(self) -> None:
         self._wake.clear()
-        free = self._settings.run_concurrency - len(self._held)
+        free = self._settings.run_concurrency - len(self._supervised)
         if free <= 0:
             return
-        for claim in await claims.claim(self.id, free):
-            self._held.add(claim.run_id)
-            task = asyncio.create_task(self._supervise(claim))
-            self._supervised.add(task)
-            task.add_done_callback(self._supervised.discard)
+        for claim in await claims.claim(self.id, free, working_on=self._supervised):
+            self._supervised[claim.run_id] = asyncio.create_task(self._supervise(claim))
 
     async def _sweep(self) -> None:
         dead = await claims.requeue_dead(self.id)
         if dead:
             _log.warning("took over the runs of dead executors", run_ids=[str(run_id) for run_id in dead])
-        if self._executions:
-            for run_id in await claims.cancel_requested(list(self._executions)):
-                self._cancel(run_id)
-        await claims.requeue_others(self.id, working_on=self._held)
+        await claims.requeue_others(self.id, working_on=self._supervised)
+        for request in await claims.cancel_requests():
+            self._cancel(request.run_id)
+            if request.overdue:
+                await take_away(self._bus, request.run_id, request.workspace_id)
         await self._forget_done()
 
     async def _forget_done(self) -> None:
-        if self._done:
-            done, self._done = self._done, []
+        if done := self._done[:]:
             await self._engine.forget(done)
+            del self._done[: len(done)]
 
     async def _supervise(self, claim: Claim) -> None:
         """See one claimed run through to its end here. What does not end goes back to the queue with the next sweep."""
         log = _log.bind(run_id=str(claim.run_id), workspace_id=str(claim.workspace_id))
         try:
-            writer = await self._event_log.open(claim.run_id, claim.workspace_id, claim.epoch)
-            execution = self._executions[claim.run_id] = Execution(claim, writer)
             try:
-                await self._execute(execution)
-            except RunLost:
+                await self._execute(claim)
+            except (RunLost, LogUnavailable):
                 raise
-            except Exception:
+            except Exception as error:
+                if is_transient(error):
+                    raise
                 log.exception("run failed unexpectedly")
-                await finish(execution, self._bus, Outcome(RunStatus.FAILED, failure=_INTERNAL))
+                await self._fail(claim, _INTERNAL)
             self._done.append(str(claim.run_id))
         except RunLost as lost:
             log.info("run lost", reason=lost.message)
         except asyncio.CancelledError:
             log.info("run handed back")
-        except Exception:
-            log.exception("run could not be failed")
+            raise
+        except Exception as error:
+            log.warning("run interrupted; it will be resumed", error=repr(error), exc_info=not is_transient(error))
         finally:
             self._executions.pop(claim.run_id, None)
-            self._held.discard(claim.run_id)
+            del self._supervised[claim.run_id]
             self._wake.set()
 
-    async def _execute(self, execution: Execution) -> None:
-        run_id = str(execution.claim.run_id)
+    async def _execute(self, claim: Claim) -> None:
+        if claim.epoch > MOST_CLAIMS:
+            await self._fail(claim, _GIVEN_UP)
+            return
+        writer = await self._event_log.open(claim.run_id, claim.workspace_id, claim.epoch)
+        self._executions[claim.run_id] = Execution(claim, writer)
+        run_id = str(claim.run_id)
         # Begun before, it goes on from its first unfinished step; the epoch keeps off whoever began it.
         outcome = await self._engine.start(run_id) or await self._engine.resume(run_id)
         if outcome is None:
@@ -165,3 +177,16 @@ class Executor:
 
     async def _run(self, run_id: str) -> None:
         await run_agent(self._executions[UUID(run_id)], self._caller, self._bus)
+
+    async def _fail(self, claim: Claim, failure: Failure) -> None:
+        if execution := self._executions.get(claim.run_id):
+            await execution.writer.flush()
+        async with transaction([claim.workspace_id]) as connection:
+            run = await lock_owned(claim.run_id, claim.epoch)
+            events = await end_abruptly(connection, run, Outcome(RunStatus.FAILED, failure=failure))
+        await publish(self._bus, events)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -6,47 +6,42 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from core.events import ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage, ToolCalled
+from models.llm_calls import estimate_tokens
 from providers.port import ChatMessage
-
-# A common rule of thumb for English text and today's tokenizers, for when the provider does not tell.
-BYTES_PER_TOKEN = 4
-
-
-def estimate_tokens(messages: Sequence[ChatMessage]) -> int:
-    """About how many tokens these messages take."""
-    return sum(len(message.text.encode()) for message in messages) // BYTES_PER_TOKEN
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts one attempt at one provider. Times in milliseconds."""
+    """Counts one attempt at one provider, from when it is made. Times in milliseconds."""
 
     messages: Sequence[ChatMessage]
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    text: list[str] = field(default_factory=list)
+    ended_at: datetime | None = None
     tools_called: list[ToolCalled] = field(default_factory=list)
     finished: ModelFinished | None = None
     time_to_first_token_ms: float | None = None
+    duration_ms: float | None = None
     _deltas: int = 0
-    _begun: float = field(default_factory=time.perf_counter)
+    _began: float = field(default_factory=time.perf_counter)
+
+    def begin(self) -> None:
+        """The provider is about to be asked."""
+        self.started_at, self._began = datetime.now(UTC), time.perf_counter()
 
     def count(self, event: ModelEvent) -> None:
         match event:
-            case TextDelta(text):
-                self.text.append(text)
-                self._deltas += 1
-            case ReasoningDelta():
+            case TextDelta() | ReasoningDelta():
                 self._deltas += 1
             case ToolCalled():
                 self.tools_called.append(event)
             case ModelFinished():
                 self.finished = event
         if self.time_to_first_token_ms is None and not isinstance(event, ModelFinished):
-            self.time_to_first_token_ms = self.elapsed_ms
+            self.time_to_first_token_ms = self._elapsed_ms()
 
-    @property
-    def elapsed_ms(self) -> float:
-        return (time.perf_counter() - self._begun) * 1000
+    def end(self) -> None:
+        """The connection to the provider is closed."""
+        self.ended_at, self.duration_ms = datetime.now(UTC), self._elapsed_ms()
 
     @property
     def begun_to_answer(self) -> bool:
@@ -59,4 +54,10 @@ class Tally:
             return self.finished.usage
         if not self.begun_to_answer:
             return TokenUsage()
-        return TokenUsage(input_tokens=estimate_tokens(self.messages), output_tokens=self._deltas)
+        return TokenUsage(input_tokens=self.estimated_input_tokens(), output_tokens=self._deltas)
+
+    def estimated_input_tokens(self) -> int:
+        return sum(estimate_tokens(message.text) for message in self.messages)
+
+    def _elapsed_ms(self) -> float:
+        return (time.perf_counter() - self._began) * 1000

@@ -175,8 +175,7 @@ async def _begin() -> AsyncIterator[Connection]:
 
 def is_transient(error: Exception) -> bool:
     """Whether the transaction that failed with ``error`` may succeed when it is tried again a little later."""
-    # Values that can't be sent are of the same family as connections that can't be used.
-    return isinstance(error, _TRANSIENT_ERRORS) and not isinstance(error, ValueError)
+    return isinstance(error, _TRANSIENT_ERRORS)
 
 
 async def fetch(connection: Connection, sql: str, *values: Any) -> list[dict[str, Any]]:

@@ -13,6 +13,9 @@ from models.base import TenantRow
 from models.database import Connection, fetch
 from models.runs import Run
 
+# A common rule of thumb for English text and today's tokenizers, for when the provider does not tell.
+BYTES_PER_TOKEN = 4
+
 
 class LlmCallStatus(StrEnum):
     """How an attempt ended."""
@@ -48,6 +51,11 @@ class LlmCall(TenantRow):
     class Meta:
         table = "llm_calls"
         indexes = (("workspace_id", "started_at"), ("run_id", "id"))
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens ``text`` takes."""
+    return -(-len(text.encode()) // BYTES_PER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,14 @@ from core.inputs import Unset
 from models.agents import Agent, AgentVersion
 from models.runs import Run
 from resolvers.context import Context
-from resolvers.pages import Page, page
+from resolvers.pages import Listing, Page, page
 from resolvers.runs import RunSelection, page_of_runs
 from services import agents
 from services.agent_configs import AgentConfig, AgentTool
 from services.agents import AgentChanges, NewAgent
+
+VERSIONS = Listing(AgentVersion, "agent_id")
+AGENTS_IN_USE = Listing(Agent, "workspace_id", where=(("archived_at__isnull", True),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ async def create_agent(
     idempotency_key: str | None,
 ) -> Agent:
     """Make an agent; see `services.agents.create`."""
+    principal = context.require_principal()
     new = NewAgent(
         workspace_id=decode(IdPrefix.WORKSPACE, workspace_id, ("input", "workspaceId")),
         name=name,
@@ -64,7 +68,7 @@ async def create_agent(
         config=config.parsed(),
         idempotency_key=idempotency_key,
     )
-    return await agents.create(context.require_principal(), context.runtime.providers, new)
+    return await agents.create(principal, context.runtime.providers, new)
 
 
 async def update_agent(
@@ -77,6 +81,7 @@ async def update_agent(
     publish: bool,
 ) -> tuple[Agent, AgentVersion | None]:
     """Change an agent; see `services.agents.update`."""
+    principal = context.require_principal()
     if name is None:
         raise ValidationFailed("An agent has a name; leave it out to keep it.", ("input", "name"))
     changes = AgentChanges(
@@ -85,7 +90,6 @@ async def update_agent(
         config=config.parsed() if config else None,
         publish=publish,
     )
-    principal = context.require_principal()
     key = decode(IdPrefix.AGENT, agent_id, ("input", "agentId"))
     return await agents.update(principal, context.runtime.providers, key, changes)
 
@@ -104,17 +108,16 @@ async def archive_agent(context: Context, agent_id: str) -> Agent:
 
 async def versions(context: Context, agent_id: UUID, *, first: int | None, after: str | None) -> Page[AgentVersion]:
     """The versions of an agent, newest first."""
-    return await page(context, AgentVersion.filter(agent_id=agent_id), first=first, after=after)
+    return await page(context, VERSIONS, agent_id, first=first, after=after)
 
 
 async def runs(
     context: Context, agent_id: UUID, selection: RunSelection, *, first: int | None, after: str | None
 ) -> Page[Run]:
     """The runs of an agent, newest first."""
-    return await page_of_runs(context, Run.filter(agent_id=agent_id), selection, first=first, after=after)
+    return await page_of_runs(context, "agent_id", agent_id, selection, first=first, after=after)
 
 
 async def of_workspace(context: Context, workspace_id: UUID, *, first: int | None, after: str | None) -> Page[Agent]:
     """The agents of a workspace that are not archived, newest first."""
-    rows = Agent.filter(workspace_id=workspace_id, archived_at__isnull=True)
-    return await page(context, rows, first=first, after=after)
+    return await page(context, AGENTS_IN_USE, workspace_id, first=first, after=after)

@@ -1,10 +1,11 @@
 """Pages of long lists, cut with keyset cursors: https://relay.dev/graphql/connections.htm.
 
 A cursor holds the sort keys of its row, so a page starts in the right place however many rows came or went since.
+Pages of one list that are asked for at the same time, of the messages of twenty threads, say, are read with one query.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -12,6 +13,7 @@ from uuid import UUID
 
 from core.errors import ValidationFailed
 from models.base import Q, QuerySet, Row
+from models.children import children_by_parent, count_by_parent
 from resolvers.context import Context
 
 MAX_PAGE = 100
@@ -46,6 +48,25 @@ OLDEST_FIRST = Order(("id",))
 
 
 @dataclass(frozen=True, slots=True)
+class Listing(Generic[RowT]):
+    """A list of rows of ``table`` that each object of some kind has: those whose column ``parent`` holds its id.
+
+    ``where``: the ORM's filters that they pass besides, with hashable values. ``default``: the size of a page of which
+    nobody says how large it is to be.
+    """
+
+    table: type[RowT]
+    parent: str
+    order: Order = NEWEST_FIRST
+    where: tuple[tuple[str, Any], ...] = ()
+    default: int = 20
+
+    def rows(self) -> QuerySet[RowT]:
+        """Those of all parents."""
+        return self.table.filter(**dict(self.where))
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[RowT]):
     """A stretch of a list, in its order. ``count`` counts the whole list, when it is asked to."""
 
@@ -58,44 +79,70 @@ class Page(Generic[RowT]):
 
 async def page(
     context: Context,
-    rows: QuerySet[RowT],
-    order: Order = NEWEST_FIRST,
+    listing: Listing[RowT],
+    parent_id: UUID,
     *,
     first: int | None,
     after: str | None,
     last: int | None = None,
     before: str | None = None,
-    default: int = 20,
 ) -> Page[RowT]:
-    """The first ``first`` of ``rows`` after the cursor ``after`` and before ``before``; of these, ``last`` where it is
-    given takes from the end instead. ``default`` is what an explicit null for ``first`` means.
+    """The first ``first`` rows of the parent after the cursor ``after`` and before ``before``; of these, ``last`` where
+    it is given takes from the end instead. An explicit null for ``first`` means the list's default.
 
     Raises:
         ValidationFailed: a number is not within 1 to 100, or a cursor is none of ours.
     """
     backwards = last is not None
-    size = _size(last, "last") if last is not None else _size(default if first is None else first, "first")
-    wanted = rows
-    for cursor, name in ((after, "after"), (before, "before")):
-        if cursor is not None:
-            values = _decode(cursor, rows.model, order, name)
-            wanted = wanted.filter(order.beyond(values, backwards=name == "before"))
-    async with context.transaction():
-        found = await wanted.order_by(*order.sorting(backwards=backwards)).limit(size + 1)
+    size = _size(last, "last") if last is not None else _size(listing.default if first is None else first, "first")
+    bounds = [
+        (_decode(cursor, listing.table, listing.order, name), name == "before")
+        for cursor, name in ((after, "after"), (before, "before"))
+        if cursor is not None
+    ]
+    found = await context.batch(_Cut(listing, size + 1, backwards, tuple(bounds)), parent_id) or []
     more = len(found) > size
     found = found[:size][::-1] if backwards else found[:size]
     return Page(
         rows=found,
-        cursors=[_encode(row, order) for row in found],
+        cursors=[_encode(row, listing.order) for row in found],
         has_next=before is not None if backwards else more,
         has_previous=more if backwards else after is not None,
-        count=lambda: _count(context, rows),
+        count=lambda: _count(context, listing, parent_id),
     )
 
 
-async def _count(context: Context, rows: QuerySet[RowT]) -> int:
-    async with context.transaction():
-        return await rows.count()
+@dataclass(frozen=True, slots=True)
+class _Cut(Generic[RowT]):
+    """The same stretch of the lists of several parents. ``bounds``: sort keys, and whether rows must come before."""
+
+    listing: Listing[RowT]
+    size: int
+    backwards: bool
+    bounds: tuple[tuple[tuple[Any, ...], bool], ...]
+
+    async def __call__(self, context: Context, parent_ids: Sequence[UUID]) -> Mapping[UUID, list[RowT]]:
+        order, rows = self.listing.order, self.listing.rows()
+        for values, before in self.bounds:
+            rows = rows.filter(order.beyond(values, backwards=before))
+        rows = rows.order_by(*order.sorting(backwards=self.backwards)).limit(self.size)
+        async with context.transaction() as connection:
+            return await children_by_parent(connection, rows, self.listing.parent, parent_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Count(Generic[RowT]):
+    """The lengths of the lists of several parents."""
+
+    listing: Listing[RowT]
+
+    async def __call__(self, context: Context, parent_ids: Sequence[UUID]) -> Mapping[UUID, int]:
+        async with context.transaction():
+            return await count_by_parent(self.listing.rows(), self.listing.parent, parent_ids)
+
+
+async def _count(context: Context, listing: Listing[RowT], parent_id: UUID) -> int:
+    return await context.batch(_Count(listing), parent_id) or 0
 
 
 def _size(value: int, name: str) -> int:

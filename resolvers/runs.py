@@ -4,26 +4,25 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from core.errors import NotFound, ValidationFailed
 from core.events import LoggedEvent
 from core.ids import IdPrefix, decode
-from models.base import QuerySet
 from models.database import fetch
 from models.llm_calls import LlmCall, RunUsage, usage_of
 from models.run_steps import RunStep
 from models.runs import Run, RunStatus
-from models.threads import Thread
 from resolvers.context import Context
-from resolvers.pages import NEWEST_FIRST, Order, Page, page
-from services import run_endings, runs
+from resolvers.pages import Listing, Order, Page, page
+from services import cancellations, runs
 from services.runs import BusyPolicy, RunRequest, StartedRun
 from streaming.follow import follow
 
 DEFAULT_HZ = 30
 MAX_HZ = 120
-IN_ORDER_OF_START = Order(("position",))
+STEPS = Listing(RunStep, "run_id", Order(("position",)), default=50)
 
 _LAST_SEQS = """
 SELECT run.id, (SELECT coalesce(max(seq), 0) FROM run_events WHERE run_id = run.id) AS last
@@ -41,21 +40,22 @@ class RunSelection:
     created_after: datetime | None = None
     created_before: datetime | None = None
 
-    def of(self, wanted: QuerySet[Run]) -> QuerySet[Run]:
-        """Those of ``wanted`` that are selected."""
-        if self.statuses is not None:
-            wanted = wanted.filter(status__in=self.statuses)
-        if self.agent_id is not None:
-            wanted = wanted.filter(agent_id=_filter_id(IdPrefix.AGENT, self.agent_id, "agentId"))
-        if self.workflow_id is not None:
+    def filters(self) -> tuple[tuple[str, Any], ...]:
+        """The same in the words of the ORM.
+
+        Raises:
+            ValidationFailed: an id can't be one.
+        """
+        filters: dict[str, Any] = {
+            "status__in": None if self.statuses is None else tuple(self.statuses),
+            "agent_id": _filter_id(IdPrefix.AGENT, self.agent_id, "agentId"),
+            "created_at__gt": self.created_after,
+            "created_at__lt": self.created_before,
+        }
+        if _filter_id(IdPrefix.WORKFLOW, self.workflow_id, "workflowId") is not None:
             # No run belongs to a workflow yet, whichever it is.
-            _filter_id(IdPrefix.WORKFLOW, self.workflow_id, "workflowId")
-            wanted = wanted.filter(id__in=[])
-        if self.created_after is not None:
-            wanted = wanted.filter(created_at__gt=self.created_after)
-        if self.created_before is not None:
-            wanted = wanted.filter(created_at__lt=self.created_before)
-        return wanted
+            filters["id__in"] = ()
+        return tuple((name, value) for name, value in filters.items() if value is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ class StartRun:
     idempotency_key: str | None
 
 
-def _filter_id(prefix: IdPrefix, text: str, name: str) -> UUID:
+def _filter_id(prefix: IdPrefix, text: str | None, name: str) -> UUID | None:
     try:
-        return decode(prefix, text)
+        return None if text is None else decode(prefix, text)
     except NotFound:
         raise ValidationFailed(f"{name} is not such an id.", ("filter", name)) from None
 
@@ -103,23 +103,23 @@ async def start_run(context: Context, wanted: StartRun) -> StartedRun:
 async def cancel_run(context: Context, run_id: str) -> tuple[Run, datetime | None]:
     """Cancel a run; with it, when the connection to its provider was closed, None when none was open."""
     principal = context.require_principal()
-    run = await run_endings.cancel(principal, context.runtime.bus, decode(IdPrefix.RUN, run_id, ("input", "runId")))
+    run = await cancellations.cancel(principal, context.runtime.bus, decode(IdPrefix.RUN, run_id, ("input", "runId")))
     async with context.transaction():
         call = await LlmCall.filter(run_id=run.id, provider_closed_at__isnull=False).order_by("-id").first()
     return run, call.provider_closed_at if call else None
 
 
 async def page_of_runs(
-    context: Context, wanted: QuerySet[Run], selection: RunSelection, *, first: int | None, after: str | None
+    context: Context, parent: str, parent_id: UUID, selection: RunSelection, *, first: int | None, after: str | None
 ) -> Page[Run]:
-    """Newest first."""
-    return await page(context, selection.of(wanted), NEWEST_FIRST, first=first, after=after)
+    """The runs whose column ``parent`` holds that id, newest first."""
+    listing = Listing(Run, parent, where=selection.filters())
+    return await page(context, listing, parent_id, first=first, after=after)
 
 
-async def page_of_steps(context: Context, run: Run, *, first: int | None, after: str | None) -> Page[RunStep]:
+async def page_of_steps(context: Context, run_id: UUID, *, first: int | None, after: str | None) -> Page[RunStep]:
     """The steps of a run, in the order in which they started."""
-    steps = RunStep.filter(run_id=run.id)
-    return await page(context, steps, IN_ORDER_OF_START, first=first, after=after, default=50)
+    return await page(context, STEPS, run_id, first=first, after=after)
 
 
 async def usage_by_run(context: Context, run_ids: Sequence[UUID]) -> Mapping[UUID, RunUsage]:
@@ -143,18 +143,12 @@ async def follow_run(
         NotFound: the caller sees no such run.
         ValidationFailed: ``after`` or ``max_hz`` is out of range.
     """
+    context.require_principal()
     if not 1 <= max_hz <= MAX_HZ:
         raise ValidationFailed(f"maxHz must be within 1 and {MAX_HZ}.", ("delivery", "maxHz"))
-    key = decode(IdPrefix.RUN, run_id, ("runId",))
-    context.require_principal()
-    run = await context.find(Run, key)
+    run = await context.find(Run, decode(IdPrefix.RUN, run_id, ("runId",)))
     if run is None:
         raise NotFound("There is no run with this id.", ("runId",))
     async with aclosing(follow(context.runtime.bus, run.id, run.workspace_id, after, max_hz)) as events:
         async for event in events:
             yield run, event
-
-
-async def thread_of(context: Context, run: Run) -> Thread:
-    """The conversation that the run belongs to."""
-    return await context.get(Thread, run.thread_id)

@@ -5,10 +5,12 @@ from uuid import UUID
 from models.runs import Run
 from models.threads import Message, Thread
 from resolvers.context import Context
-from resolvers.pages import Order, Page, page
+from resolvers.pages import Listing, Order, Page, page
 
 # What a run said stands after what it was asked, whichever was stored first.
-IN_ORDER_OF_SPEECH = Order(("run_id", "position"))
+MESSAGES = Listing(Message, "thread_id", Order(("run_id", "position")), default=50)
+RUNS = Listing(Run, "thread_id")
+THREADS = Listing(Thread, "workspace_id")
 
 
 async def messages(
@@ -21,15 +23,14 @@ async def messages(
     before: str | None,
 ) -> Page[Message]:
     """The messages of a thread, oldest first."""
-    rows = Message.filter(thread_id=thread_id)
-    return await page(context, rows, IN_ORDER_OF_SPEECH, first=first, after=after, last=last, before=before, default=50)
+    return await page(context, MESSAGES, thread_id, first=first, after=after, last=last, before=before)
 
 
 async def runs(context: Context, thread_id: UUID, *, first: int | None, after: str | None) -> Page[Run]:
     """The runs of a thread, newest first."""
-    return await page(context, Run.filter(thread_id=thread_id), first=first, after=after)
+    return await page(context, RUNS, thread_id, first=first, after=after)
 
 
 async def of_workspace(context: Context, workspace_id: UUID, *, first: int | None, after: str | None) -> Page[Thread]:
     """The threads of a workspace, newest first."""
-    return await page(context, Thread.filter(workspace_id=workspace_id), first=first, after=after)
+    return await page(context, THREADS, workspace_id, first=first, after=after)

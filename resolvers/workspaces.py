@@ -5,8 +5,10 @@ from uuid import UUID
 
 from models.workspaces import Membership, Workspace
 from resolvers.context import Context
-from resolvers.pages import OLDEST_FIRST, Page, page
+from resolvers.pages import OLDEST_FIRST, Listing, Page, page
 from services import sessions, workspaces
+
+MEMBERS = Listing(Membership, "workspace_id", OLDEST_FIRST)
 
 
 async def create_workspace(context: Context, name: str, slug: str | None, idempotency_key: str | None) -> Workspace:
@@ -18,8 +20,7 @@ async def create_workspace(context: Context, name: str, slug: str | None, idempo
 
 
 async def members(context: Context, workspace_id: UUID, first: int | None, after: str | None) -> Page[Membership]:
-    rows = Membership.filter(workspace_id=workspace_id)
-    return await page(context, rows, OLDEST_FIRST, first=first, after=after)
+    return await page(context, MEMBERS, workspace_id, first=first, after=after)
 
 
 async def memberships_by_user(context: Context, user_ids: Sequence[UUID]) -> Mapping[UUID, list[Membership]]:

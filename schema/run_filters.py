@@ -26,8 +26,8 @@ class RunFilter:
     status: list[RunStatus] | None = strawberry.field(default=None, description="Runs in one of these states.")
     agent_id: strawberry.ID | None = strawberry.field(default=None, description="Runs of this agent.")
     workflow_id: strawberry.ID | None = strawberry.field(default=None, description="Runs of this workflow.")
-    created_after: datetime | None = strawberry.field(default=None, description="Runs started after this moment.")
-    created_before: datetime | None = strawberry.field(default=None, description="Runs started before this moment.")
+    created_after: datetime | None = strawberry.field(default=None, description="Runs created after this moment.")
+    created_before: datetime | None = strawberry.field(default=None, description="Runs created before this moment.")
 
 
 Filter = Annotated[RunFilter | None, strawberry.argument(description="Which runs are wanted; all by default.")]

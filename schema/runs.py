@@ -148,7 +148,7 @@ class Run(Node, prefix=IdPrefix.RUN, table=RunRow):
 
     @field("Its steps, in the order in which they started.")
     async def steps(self, info: Info, first: First = 50, after: After = None) -> Connection[RunStep]:
-        page = await runs.page_of_steps(info.context, self.row, first=first, after=after)
+        page = await runs.page_of_steps(info.context, self.key, first=first, after=after)
         return Connection.of(page, RunStep.of)
 
     @field("Sequence number of the newest event.")

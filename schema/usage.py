@@ -52,7 +52,7 @@ class UsageTotals:
     output_tokens: Long = strawberry.field(description="Tokens that models put out.")
     cost_usd: Decimal = strawberry.field(description="What it cost, in US dollars.")
     run_duration_ms: Percentiles | None = strawberry.field(
-        description="From creation to end of finished runs, in milliseconds; null where nothing was measured."
+        description="From start to end of finished runs, in milliseconds; null where nothing was measured."
     )
     time_to_first_token_ms: Percentiles | None = strawberry.field(
         description="Of model calls, in milliseconds; null where nothing was measured."

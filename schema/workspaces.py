@@ -8,7 +8,6 @@ import strawberry
 
 from core.auth import Role
 from core.ids import IdPrefix
-from models.runs import Run as RunRow
 from models.users import User as UserRow
 from models.workspaces import Membership as MembershipRow
 from models.workspaces import Workspace as WorkspaceRow
@@ -100,8 +99,8 @@ class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
 
     @field("Its runs, newest first.")
     async def runs(self, info: Info, first: First = 20, after: After = None, filter: Filter = None) -> Connection[Run]:
-        rows = RunRow.filter(workspace_id=self.key)
-        page = await runs.page_of_runs(info.context, rows, selection_of(filter), first=first, after=after)
+        selection = selection_of(filter)
+        page = await runs.page_of_runs(info.context, "workspace_id", self.key, selection, first=first, after=after)
         return Connection.of(page, Run.of)
 
     @field(

@@ -22,9 +22,11 @@ WITH next AS (
         SELECT FROM runs ahead WHERE ahead.thread_id = r.thread_id
         AND (ahead.status IN ('RUNNING', 'WAITING') OR (ahead.status = 'QUEUED' AND ahead.id < r.id))
     )
+    AND r.id <> ALL($3)
     ORDER BY r.id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
 )
-UPDATE runs SET status = 'RUNNING', epoch = runs.epoch + 1, executor_id = $1, started_at = coalesce(started_at, now())
+UPDATE runs SET status = 'RUNNING', epoch = runs.epoch + 1, executor_id = $1,
+    started_at = coalesce(started_at, clock_timestamp())
 FROM next WHERE runs.id = next.id
 RETURNING runs.id AS run_id, runs.workspace_id, runs.epoch
 """
@@ -41,6 +43,14 @@ UPDATE runs SET status = 'QUEUED' FROM dead WHERE runs.status = 'RUNNING' AND ru
 RETURNING runs.id
 """
 
+_CANCEL_REQUESTS = """
+SELECT id AS run_id, workspace_id, cancel_requested_at < now() - make_interval(secs => $1) AS overdue
+FROM runs WHERE status IN ('RUNNING', 'WAITING') AND cancel_requested_at IS NOT NULL
+"""
+
+# Whoever asked for a cancellation waits less than this, and would have taken the run away by then.
+OVERDUE_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -51,11 +61,24 @@ class Claim:
     epoch: int
 
 
-async def claim(executor_id: str, limit: int) -> list[Claim]:
-    """Take up to ``limit`` runs whose turn it is, oldest first; of each thread one at a time."""
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """A run that is to be cancelled. ``overdue``: its executor had the time to do so."""
+
+    run_id: UUID
+    workspace_id: UUID
+    overdue: bool
+
+
+async def claim(executor_id: str, limit: int, working_on: Collection[UUID]) -> list[Claim]:
+    """Take up to ``limit`` runs whose turn it is, oldest first; of each thread one at a time.
+
+    Others take an executor for dead when its connection broke, and give its runs back to the queue. What it is
+    ``working_on`` all the same is for another to take over, or for it to finish.
+    """
     async with transaction(executor=True) as connection:
         await fetch(connection, "SELECT pg_advisory_xact_lock($1)", _CLAIM_LOCK)
-        rows = await fetch(connection, _CLAIM, executor_id, limit)
+        rows = await fetch(connection, _CLAIM, executor_id, limit, list(working_on))
     return sorted((Claim(**row) for row in rows), key=lambda taken: taken.run_id)
 
 
@@ -77,10 +100,7 @@ async def _requeue(sql: str, *values: Any) -> list[UUID]:
     return run_ids
 
 
-async def cancel_requested(run_ids: Collection[UUID]) -> list[UUID]:
-    """Those of these runs that somebody asked to cancel."""
+async def cancel_requests() -> list[CancelRequest]:
+    """The cancellations that no executor has confirmed yet."""
     async with transaction(executor=True) as connection:
-        rows = await fetch(
-            connection, "SELECT id FROM runs WHERE id = ANY($1) AND cancel_requested_at IS NOT NULL", list(run_ids)
-        )
-    return [row["id"] for row in rows]
+        return [CancelRequest(**row) for row in await fetch(connection, _CANCEL_REQUESTS, OVERDUE_S)]

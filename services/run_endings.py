@@ -1,31 +1,23 @@
 """How runs end: one final state each, written once, with the last event of the log."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
-
-from core.auth import Principal, Role
-from core.errors import Conflict, ErrorCode, NotFound, RunLost
-from core.events import LoggedEvent, RunFinished, StepFinished
+from core.errors import ErrorCode, RunLost, SynapseError
+from core.events import FinishReason, LoggedEvent, RunFinished, StepFinished
+from core.ids import IdPrefix, encode
 from models import snapshots
-from models.database import Connection, transaction
-from models.llm_calls import LlmCall, LlmCallStatus, usage_of
+from models.database import Connection
+from models.llm_calls import LlmCall, LlmCallStatus, estimate_tokens, usage_of
 from models.notifications import Notification, notify
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run, RunStatus
 from models.threads import Message, MessageRole
-from streaming.bus import Bus
-from streaming.follow import follow
-from streaming.log import insert_events, last_seq, publish, standing_text
+from streaming.log import insert_events, last_seq, standing_text
 
-# How long an executor has to confirm that it stopped, before the run is taken away from it.
-CANCEL_RECEIPT_S = 2.0
-
-_log = structlog.get_logger(__name__)
+_FAILURE_COLUMNS = ("failure_code", "failure_message", "failure_retryable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +28,14 @@ class Failure:
     message: str
     retryable: bool
 
+    @classmethod
+    def of(cls, error: SynapseError, *, retryable: bool) -> "Failure":
+        """What ``error`` says."""
+        return cls(error.code, error.message, retryable)
+
     def columns(self) -> dict[str, Any]:
-        return {
-            "failure_code": self.code.value,
-            "failure_message": self.message,
-            "failure_retryable": self.retryable,
-        }
+        """The columns of a run or step that tell it."""
+        return dict(zip(_FAILURE_COLUMNS, (self.code.value, self.message, self.retryable), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +46,24 @@ class Outcome:
     output_text: str | None = None
     output: Any = None
     failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What a model call came to. ``text``: what the model said, the whole of it or a part."""
+
+    status: StepStatus
+    text: str
+    finish_reason: FinishReason | None = None
+    failure: Failure | None = None
+
+
+async def lock_owned(run_id: UUID, epoch: int) -> Run:
+    """The run, locked for the rest of the transaction; raises RunLost unless ``epoch`` is its newest."""
+    run = await Run.select_for_update(no_key=True).get_or_none(id=run_id, epoch=epoch)
+    if run is None or run.status.is_final:
+        raise RunLost("Another process owns the run now, or ended it.")
+    return run
 
 
 async def end(connection: Connection, run: Run, outcome: Outcome, seq: int, text_sha256: str) -> LoggedEvent:
@@ -65,131 +77,70 @@ async def end(connection: Connection, run: Run, outcome: Outcome, seq: int, text
     run.finished_at = datetime.now(UTC)
     if outcome.failure is not None:
         run.update_from_dict(outcome.failure.columns())
-    await run.save(
-        update_fields=[
-            "status",
-            "output_text",
-            "output",
-            "finished_at",
-            "failure_code",
-            "failure_message",
-            "failure_retryable",
-        ]
-    )
+    await run.save(update_fields=["status", "output_text", "output", "finished_at", *_FAILURE_COLUMNS])
     usage = (await usage_of(connection, [run.id]))[run.id]
-    body = RunFinished(snapshots.of_run(run, usage), text_sha256)
-    event = LoggedEvent(run.id, seq, seq, run.finished_at, None, body)
+    event = LoggedEvent(run.id, seq, seq, run.finished_at, None, RunFinished(snapshots.of_run(run, usage), text_sha256))
     await insert_events(connection, run.workspace_id, [event])
-    # A run that waits for its turn in this thread can go now.
-    await notify(connection, Notification.RUN_QUEUED, str(run.id))
     return event
 
 
-async def lock_owned(run_id: UUID, epoch: int) -> Run:
-    """The run, locked for the rest of the transaction; raises RunLost unless ``epoch`` is its newest."""
-    run = await Run.select_for_update(no_key=True).get_or_none(id=run_id, epoch=epoch)
-    if run is None or run.status.is_final:
-        raise RunLost("Another process owns the run now, or ended it.")
-    return run
+async def end_step(connection: Connection, run: Run, step: RunStep, outcome: StepOutcome, seq: int) -> LoggedEvent:
+    """Write the step's final state, what the model said as a message of the thread, and event number ``seq``.
 
-
-async def request_cancel(run_id: UUID, workspace_id: UUID) -> LoggedEvent | None:
-    """Cancel a queued run, or ask the executor of a running one to stop; does nothing to a run that is over.
-
-    The last event of a run that was queued, to be published; None when an executor has to act first.
+    Under the same conditions as `end`.
     """
-    async with transaction([workspace_id]) as connection:
-        run = await Run.select_for_update(no_key=True).get(id=run_id)
-        if run.status is RunStatus.QUEUED:
-            return await _end_without_executor(connection, run)
-        if not run.status.is_final:
-            run.cancel_requested_at = run.cancel_requested_at or datetime.now(UTC)
-            await run.save(update_fields=["cancel_requested_at"])
-            await notify(connection, Notification.RUN_CANCEL_REQUESTED, str(run.id))
-        return None
+    step.status, step.finished_at = outcome.status, datetime.now(UTC)
+    if outcome.failure is not None:
+        step.update_from_dict(outcome.failure.columns())
+    if outcome.text:
+        message = await _add_answer(run, outcome.text, partial=outcome.status is not StepStatus.SUCCEEDED)
+        reason = outcome.finish_reason.value if outcome.finish_reason else None
+        step.output = {"messageId": encode(IdPrefix.MESSAGE, message.id), "finishReason": reason}
+    await step.save(update_fields=["name", "status", "output", "finished_at", *_FAILURE_COLUMNS])
+    event = LoggedEvent(run.id, seq, seq, step.finished_at, step.id, StepFinished(snapshots.of_step(step)))
+    await insert_events(connection, run.workspace_id, [event])
+    return event
 
 
-async def cancel(principal: Principal, bus: Bus, run_id: UUID) -> Run:
-    """Cancel a run, and return it once it is CANCELLED; cancelling it again changes nothing.
+async def end_abruptly(connection: Connection, run: Run, outcome: Outcome) -> list[LoggedEvent]:
+    """End a run that nobody executes, or whose execution went wrong; the events are to be published after the commit.
 
-    Raises:
-        NotFound: there is no such run for the caller. Forbidden: the caller's role is below EDITOR.
-        Conflict: the run ended otherwise.
+    Its open steps end with it, and keep what they said. Under the same conditions as `end`.
     """
-    run = await _visible(principal, run_id)
-    if not run.status.is_final:
-        event = await request_cancel(run.id, run.workspace_id)
-        if event is not None:
-            await publish(bus, [event])
-        else:
-            await _await_receipt(bus, run)
-        run = await _visible(principal, run_id)
-    if run.status is not RunStatus.CANCELLED:
-        raise Conflict(f"The run is over: {run.status.value}.", ("input", "runId"))
-    return run
-
-
-async def _visible(principal: Principal, run_id: UUID) -> Run:
-    async with transaction(principal.workspace_ids):
-        run = await Run.get_or_none(id=run_id)
-    if run is None:
-        raise NotFound("There is no run with this id.", ("input", "runId"))
-    principal.require(run.workspace_id, Role.EDITOR, ("input", "runId"))
-    return run
-
-
-async def _await_receipt(bus: Bus, run: Run) -> None:
-    try:
-        async with asyncio.timeout(CANCEL_RECEIPT_S):
-            async for event in follow(bus, run.id, run.workspace_id):
-                if isinstance(event.body, RunFinished):
-                    return
-    except TimeoutError:
-        _log.warning("executor did not confirm the cancellation; taking the run away", run_id=str(run.id))
-        await _take_away(bus, run)
-
-
-async def _take_away(bus: Bus, run: Run) -> None:
-    async with transaction([run.workspace_id]) as connection:
-        locked = await Run.select_for_update(no_key=True).get(id=run.id)
-        if locked.status.is_final:
-            return
-        # Raising the epoch fences the executor off: whatever it still writes is refused.
-        locked.epoch += 1
-        await locked.save(update_fields=["epoch"])
-        event = await _end_without_executor(connection, locked)
-    await publish(bus, [event])
-
-
-async def _end_without_executor(connection: Connection, run: Run) -> LoggedEvent:
-    seq = await last_seq(connection, run.id)
-    text = await standing_text(connection, run.id)
-    for step in await RunStep.filter(run_id=run.id, status=StepStatus.RUNNING).order_by("position"):
+    # Should an executor be at it after all, it can write nothing any more.
+    run.epoch += 1
+    await run.save(update_fields=["epoch"])
+    status = StepStatus(outcome.status.value)
+    seq, text, events = await last_seq(connection, run.id), await standing_text(connection, run.id), []
+    for step in await RunStep.filter(run_id=run.id, finished_at__isnull=True).order_by("position"):
+        said = text.of_step(step.id)
+        await end_abandoned_calls(step, LlmCallStatus(status.value), said, outcome.failure)
         seq += 1
-        await insert_events(connection, run.workspace_id, [await _abandon(step, run, text.of_step(step.id), seq)])
-    return await end(connection, run, Outcome(RunStatus.CANCELLED), seq + 1, text.sha256())
+        events.append(await end_step(connection, run, step, StepOutcome(status, said, failure=outcome.failure), seq))
+    events.append(await end(connection, run, outcome, seq + 1, text.sha256()))
+    # A run that waits for its turn in this thread can go now. Executors that end a run look for the next by themselves.
+    await notify(connection, Notification.RUN_QUEUED, str(run.id))
+    return events
 
 
-async def _abandon(step: RunStep, run: Run, text: str, seq: int) -> LoggedEvent:
-    """Close a step whose executor gave no sign, keeping what it had said."""
-    now = datetime.now(UTC)
-    step.status, step.finished_at = StepStatus.CANCELLED, now
-    await step.save(update_fields=["status", "finished_at"])
-    await LlmCall.filter(step_id=step.id, status=LlmCallStatus.RUNNING).update(status=LlmCallStatus.CANCELLED)
-    if text:
-        await add_message(run, MessageRole.ASSISTANT, text, partial=True)
-    return LoggedEvent(run.id, seq, seq, now, step.id, StepFinished(snapshots.of_step(step)))
+async def end_abandoned_calls(step: RunStep, status: LlmCallStatus, said: str, failure: Failure | None) -> None:
+    """Close the step's calls that nobody reads any more, and count what arrived of them: ``said``."""
+    await LlmCall.filter(step_id=step.id, status=LlmCallStatus.RUNNING).update(
+        status=status,
+        output_tokens=estimate_tokens(said),
+        failure_code=failure.code.value if failure else None,
+        failure_message=failure.message if failure else None,
+    )
 
 
-async def add_message(run: Run, role: MessageRole, text: str, *, partial: bool) -> Message:
-    """Add to the run's thread what the run has to say; the caller holds the run's lock."""
+async def _add_answer(run: Run, text: str, *, partial: bool) -> Message:
     position = await Message.filter(run_id=run.id).count()
     return await Message.create(
         workspace_id=run.workspace_id,
         thread_id=run.thread_id,
         run_id=run.id,
         position=position,
-        role=role,
+        role=MessageRole.ASSISTANT,
         text=text,
         partial=partial,
     )

@@ -18,7 +18,7 @@ from models.notifications import Notification, notify
 from models.runs import ACTIVE_STATUSES, Run
 from models.threads import Message, MessageRole, Thread
 from services import idempotency
-from services.run_endings import request_cancel
+from services.cancellations import request_cancel
 from streaming.bus import Bus
 from streaming.log import insert_events, publish
 
@@ -84,10 +84,8 @@ async def start(principal: Principal, bus: Bus, request: RunRequest) -> StartedR
         )
         if earlier_id is not None:
             return StartedRun(await Run.get(id=earlier_id), replayed=True)
-        run, in_the_way = await _queue(connection, principal, agent, request, run_id)
-    for busy_run_id in in_the_way:
-        if ended := await request_cancel(busy_run_id, run.workspace_id):
-            await publish(bus, [ended])
+        run, events = await _queue(connection, principal, agent, request, run_id)
+    await publish(bus, events)
     return StartedRun(run, replayed=False)
 
 
@@ -117,12 +115,13 @@ def _fingerprint(request: RunRequest) -> dict[str, Any]:
 
 async def _queue(
     connection: Connection, principal: Principal, agent: Agent, request: RunRequest, run_id: UUID
-) -> tuple[Run, list[UUID]]:
-    """The new run, and the ids of those to cancel so that its turn comes."""
+) -> tuple[Run, list[LoggedEvent]]:
+    """The new run, and what happened to others so that its turn comes, to be published after the commit."""
     if agent.archived_at is not None:
         raise Conflict("The agent is archived; start no more runs of it.", ("input", "agentId"))
     version = await _version(agent, request)
-    thread, in_the_way = await _thread(agent.workspace_id, request)
+    thread = await _thread(agent.workspace_id, request)
+    events = await _make_way(connection, thread, request.if_busy)
     run = await Run.create(
         id=run_id,
         workspace_id=agent.workspace_id,
@@ -144,7 +143,7 @@ async def _queue(
     first = RunStarted(snapshots.of_run(run, RunUsage()))
     await insert_events(connection, run.workspace_id, [LoggedEvent(run.id, 1, 1, run.created_at, None, first)])
     await notify(connection, Notification.RUN_QUEUED, str(run.id))
-    return run, in_the_way
+    return run, events
 
 
 async def _version(agent: Agent, request: RunRequest) -> AgentVersion:
@@ -155,20 +154,30 @@ async def _version(agent: Agent, request: RunRequest) -> AgentVersion:
     return version
 
 
-async def _thread(workspace_id: UUID, request: RunRequest) -> tuple[Thread, list[UUID]]:
+async def _thread(workspace_id: UUID, request: RunRequest) -> Thread:
     if request.thread_id is None:
         title = " ".join(request.message.split())
-        return await Thread.create(workspace_id=workspace_id, title=_shorten(title)), []
-    # The lock makes runs that are started in one thread at the same moment see one another.
-    thread = await Thread.select_for_update().get_or_none(id=request.thread_id, workspace_id=workspace_id)
+        return await Thread.create(workspace_id=workspace_id, title=_shorten(title))
+    # The lock makes runs that are started in one thread at the same moment see one another. It lets answers be added.
+    query = Thread.select_for_update(no_key=True)
+    thread = await query.get_or_none(id=request.thread_id, workspace_id=workspace_id)
     if thread is None:
         raise NotFound("There is no thread with this id in the agent's workspace.", ("input", "threadId"))
-    if request.if_busy is BusyPolicy.QUEUE:
-        return thread, []
-    active = await Run.filter(thread_id=thread.id, status__in=ACTIVE_STATUSES).values_list("id", flat=True)
-    if active and request.if_busy is BusyPolicy.REJECT:
-        raise Conflict("The thread has a run that is not over.", ("input", "threadId"))
-    return thread, [UUID(str(run_id)) for run_id in active]
+    return thread
+
+
+async def _make_way(connection: Connection, thread: Thread, if_busy: BusyPolicy) -> list[LoggedEvent]:
+    """Deal with the thread's runs that are not over; the events are to be published after the commit."""
+    if if_busy is BusyPolicy.QUEUE:
+        return []
+    active = Run.filter(thread_id=thread.id, status__in=ACTIVE_STATUSES).order_by("id")
+    if if_busy is BusyPolicy.REJECT:
+        if await active.exists():
+            raise Conflict("The thread has a run that is not over.", ("input", "threadId"))
+        return []
+    return [
+        event for run in await active.select_for_update(no_key=True) for event in await request_cancel(connection, run)
+    ]
 
 
 def _shorten(title: str) -> str:

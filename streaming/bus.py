@@ -58,7 +58,8 @@ class Bus(Broadcast):
     async def publish(self, channel: str, message: bytes) -> None:
         """Hand ``message`` to the subscribers of ``channel``, here and elsewhere; to nobody, when there are none.
 
-        Never fails and hardly ever waits: a broken connection loses messages at worst, or delivers them again.
+        Never fails for want of Redis, and waits for room in a short queue only. Around an outage messages may arrive
+        twice, and those that no longer fit into the queue are ``dropped``.
         """
         await self._backend.publish(channel, message)
 

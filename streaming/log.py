@@ -91,12 +91,11 @@ async def last_seq(connection: Connection, run_id: UUID) -> int:
     return int(rows[0]["last"])
 
 
-async def step_started_seq(connection: Connection, run_id: UUID, step_id: UUID) -> int | None:
-    """The number of the event that tells of a step's beginning; None when it never got into the log."""
+async def step_started_seq(connection: Connection, run_id: UUID, step_id: UUID) -> int:
+    """The number of the event that tells of a step's beginning."""
     sql = "SELECT min(seq) AS seq FROM run_events WHERE run_id = $1 AND step_id = $2 AND type = $3"
     [row] = await fetch(connection, sql, run_id, step_id, StepStarted.__name__)
-    seq: int | None = row["seq"]
-    return seq
+    return int(row["seq"])
 
 
 async def standing_text(connection: Connection, run_id: UUID) -> StandingText:

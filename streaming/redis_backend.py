@@ -27,7 +27,7 @@ HEARTBEAT_S = 2.0
 ACKNOWLEDGE_TIMEOUT_S = 1.0
 """The longest that entering a subscription takes when Redis does not answer."""
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class RedisBackend(BroadcastBackend):
@@ -146,7 +146,7 @@ class RedisBackend(BroadcastBackend):
             case {"type": "pong"}:
                 self._failures = 0
                 if self._lost_at is not None:
-                    log.info("bus.connected_again", outage_s=round(monotonic() - self._lost_at, 3))
+                    _log.info("Redis connection restored", outage_s=round(monotonic() - self._lost_at, 3))
                     self._lost_at = None
         return None
 
@@ -164,11 +164,9 @@ class RedisBackend(BroadcastBackend):
 
     async def _lose_connection(self, error: Exception) -> None:
         if self._lost_at is None:
-            log.warning("bus.connection_lost", error=f"{type(error).__name__}: {error}")
+            _log.warning("Redis connection lost; connecting again", error=f"{type(error).__name__}: {error}")
             self._lost_at = monotonic()
         await self._close()
-        for released in self._wanted.values():
-            released.set()
         await asyncio.sleep(backoff_s(self._failures))
         self._failures += 1
 
@@ -198,7 +196,7 @@ class RedisBackend(BroadcastBackend):
             try:
                 if gone:
                     await pubsub.unsubscribe(*gone)
-                if new and pubsub is self._pubsub:
+                if new and pubsub is self._pubsub:  # one that was closed meanwhile would connect again, with no reader
                     await pubsub.subscribe(*new)
             except Exception:
                 if pubsub is self._pubsub:

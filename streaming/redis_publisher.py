@@ -13,7 +13,7 @@ OUTBOX_BOUND = 1024
 SEND_TIMEOUT_S = 2.0
 FLUSH_TIMEOUT_S = 1.0
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 def backoff_s(failures: int) -> float:
@@ -83,13 +83,13 @@ class RedisPublisher:
                 break
             except Exception as error:
                 if not self.failing:
-                    log.warning("bus.publishing_fails", error=f"{type(error).__name__}: {error}")
+                    _log.warning("publishing to Redis fails; trying again", error=f"{type(error).__name__}: {error}")
                     self.failing = True
                     await self._announce_move()
                 await asyncio.sleep(backoff_s(failures))
         if self.failing:
             self.failing = False
-            log.info("bus.publishing_works_again", dropped=self.dropped - dropped_before)
+            _log.info("publishing to Redis works again", dropped=self.dropped - dropped_before)
 
     async def _send(self) -> None:
         async with asyncio.timeout(SEND_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipeline:

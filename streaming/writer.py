@@ -234,6 +234,7 @@ class RunWriter:
     def adopt(self, event: LoggedEvent) -> None:
         """Go on after ``event``, which the caller has stored."""
         self._last_seq = self._stored_seq = event.seq
+        self.text.add(event)
 
     def take(self) -> bool:
         """For the log: put what is pending in flight, unless something is in flight already."""

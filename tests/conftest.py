@@ -25,7 +25,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     server = config.stash.get(_POSTGRES, None)
     if server is not None:
         os.environ.pop(URL_VARIABLE)
-        server.stop()
+        server.remove()
 
 
 @pytest.fixture(scope="session")

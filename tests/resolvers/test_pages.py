@@ -8,10 +8,9 @@ import pytest
 
 from core.errors import ValidationFailed
 from core.ids import new_id
-from models.base import QuerySet
 from models.threads import Message, MessageRole, Thread
 from resolvers.context import Context
-from resolvers.pages import NEWEST_FIRST, OLDEST_FIRST, Order, page
+from resolvers.pages import NEWEST_FIRST, OLDEST_FIRST, Listing, Order, Page, page
 from tests.services.tenants import make_member, make_workspace
 
 BY_RUN = Order(("run_id", "position"))
@@ -24,8 +23,8 @@ async def context(pool: None) -> Context:
 
 
 @pytest.fixture(scope="module")
-async def messages(context: Context) -> QuerySet[Message]:
-    """Seven messages: four of a first run and three of a second one, stored in an order of their own."""
+async def messages(context: Context) -> UUID:
+    """A thread of seven messages: four of a first run and three of a second one, stored in an order of their own."""
     [workspace_id] = context.require_principal().workspace_ids
     runs = [new_id(), new_id()]
     places = [(runs[1], 2), (runs[0], 0), (runs[0], 3), (runs[1], 0), (runs[0], 1), (runs[1], 1), (runs[0], 2)]
@@ -40,56 +39,57 @@ async def messages(context: Context) -> QuerySet[Message]:
                 role=MessageRole.USER,
                 text=f"{runs.index(run_id)}.{position}",
             )
-    return Message.filter(thread_id=thread.id)
+    return thread.id
 
 
 IN_ORDER = ["0.0", "0.1", "0.2", "0.3", "1.0", "1.1", "1.2"]
 
 
-async def texts(context: Context, rows: QuerySet[Message], order: Order, **arguments: Any) -> list[str]:
-    return [row.text for row in (await page(context, rows, order, **({"first": 100, "after": None} | arguments))).rows]
+async def part_of(context: Context, thread_id: UUID, order: Order, **arguments: Any) -> Page[Message]:
+    listing = Listing(Message, "thread_id", order, default=3)
+    return await page(context, listing, thread_id, **({"first": 100, "after": None} | arguments))
 
 
-async def test_two_keys_order_as_one(context: Context, messages: QuerySet[Message]) -> None:
+async def texts(context: Context, thread_id: UUID, order: Order, **arguments: Any) -> list[str]:
+    return [row.text for row in (await part_of(context, thread_id, order, **arguments)).rows]
+
+
+async def test_two_keys_order_as_one(context: Context, messages: UUID) -> None:
     assert await texts(context, messages, BY_RUN) == IN_ORDER
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("order", [BY_RUN, OLDEST_FIRST, NEWEST_FIRST], ids=["two keys", "oldest", "newest"])
-async def test_pages_forwards_join_to_the_whole(
-    context: Context, messages: QuerySet[Message], order: Order, size: int
-) -> None:
+async def test_pages_forwards_join_to_the_whole(context: Context, messages: UUID, order: Order, size: int) -> None:
     whole = await texts(context, messages, order)
     joined: list[str] = []
     after = None
     while len(joined) < len(whole):
-        part = await page(context, messages, order, first=size, after=after)
+        part = await part_of(context, messages, order, first=size, after=after)
         joined += [row.text for row in part.rows]
         assert (part.has_next, part.has_previous) == (len(joined) < len(whole), after is not None)
         after = part.cursors[-1]
     assert joined == whole
-    end = await page(context, messages, order, first=size, after=after)
+    end = await part_of(context, messages, order, first=size, after=after)
     assert (end.rows, end.cursors, end.has_next) == ([], [], False)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("order", [BY_RUN, OLDEST_FIRST, NEWEST_FIRST], ids=["two keys", "oldest", "newest"])
-async def test_pages_backwards_join_to_the_whole(
-    context: Context, messages: QuerySet[Message], order: Order, size: int
-) -> None:
+async def test_pages_backwards_join_to_the_whole(context: Context, messages: UUID, order: Order, size: int) -> None:
     whole = await texts(context, messages, order)
     joined: list[str] = []
     before = None
     while len(joined) < len(whole):
-        part = await page(context, messages, order, first=50, after=None, last=size, before=before)
+        part = await part_of(context, messages, order, first=50, after=None, last=size, before=before)
         joined = [row.text for row in part.rows] + joined
         assert (part.has_next, part.has_previous) == (before is not None, len(joined) < len(whole))
         before = part.cursors[0]
     assert joined == whole
 
 
-async def test_both_bounds_hold_at_once(context: Context, messages: QuerySet[Message]) -> None:
-    cursors = (await page(context, messages, BY_RUN, first=100, after=None)).cursors
+async def test_both_bounds_hold_at_once(context: Context, messages: UUID) -> None:
+    cursors = (await part_of(context, messages, BY_RUN, first=100, after=None)).cursors
     between = {"after": cursors[0], "before": cursors[5]}
     assert await texts(context, messages, BY_RUN, **between) == IN_ORDER[1:5]
     assert await texts(context, messages, BY_RUN, **between, first=2) == IN_ORDER[1:3]
@@ -100,27 +100,27 @@ async def test_a_cursor_holds_its_place_when_its_row_is_gone(context: Context) -
     [workspace_id] = context.require_principal().workspace_ids
     async with context.transaction():
         threads = [await Thread.create(workspace_id=workspace_id, title=str(number)) for number in range(3)]
-        rows = Thread.filter(id__in=[thread.id for thread in threads])
-    first = await page(context, rows, OLDEST_FIRST, first=2, after=None)
+    listing = Listing(Thread, "workspace_id", OLDEST_FIRST, where=(("id__in", tuple(thread.id for thread in threads)),))
+    first = await page(context, listing, workspace_id, first=2, after=None)
     async with context.transaction():
         await Thread.filter(id=threads[1].id).delete()
-    rest = await page(context, rows, OLDEST_FIRST, first=2, after=first.cursors[-1])
+    rest = await page(context, listing, workspace_id, first=2, after=first.cursors[-1])
     assert [thread.title for thread in rest.rows] == ["2"]
 
 
-async def test_null_means_the_default_of_the_list(context: Context, messages: QuerySet[Message]) -> None:
-    assert len((await page(context, messages, BY_RUN, first=None, after=None, default=3)).rows) == 3
+async def test_null_means_the_default_of_the_list(context: Context, messages: UUID) -> None:
+    assert len((await part_of(context, messages, BY_RUN, first=None, after=None)).rows) == 3
 
 
-async def test_the_count_is_of_the_whole_list(context: Context, messages: QuerySet[Message]) -> None:
-    part = await page(context, messages, BY_RUN, first=1, after=None)
+async def test_the_count_is_of_the_whole_list(context: Context, messages: UUID) -> None:
+    part = await part_of(context, messages, BY_RUN, first=1, after=None)
     assert await part.count() == 7
 
 
-async def test_time_can_be_a_sort_key(context: Context, messages: QuerySet[Message]) -> None:
+async def test_time_can_be_a_sort_key(context: Context, messages: UUID) -> None:
     order = Order(("created_at", "id"), descending=True)
     whole = await texts(context, messages, order)
-    cursors = (await page(context, messages, order, first=100, after=None)).cursors
+    cursors = (await part_of(context, messages, order, first=100, after=None)).cursors
     assert await texts(context, messages, order, after=cursors[2]) == whole[3:]
 
 
@@ -148,7 +148,7 @@ def encoded(text: str) -> str:
     ids=repr,
 )
 @pytest.mark.parametrize("name", ["after", "before"])
-async def test_garbage_is_no_cursor(context: Context, messages: QuerySet[Message], cursor: str, name: str) -> None:
+async def test_garbage_is_no_cursor(context: Context, messages: UUID, cursor: str, name: str) -> None:
     with pytest.raises(ValidationFailed) as failed:
         await texts(context, messages, BY_RUN, **{name: cursor})
     assert failed.value.path == (name,)
@@ -156,7 +156,7 @@ async def test_garbage_is_no_cursor(context: Context, messages: QuerySet[Message
 
 @pytest.mark.parametrize("size", [0, -1, 101, 1000])
 @pytest.mark.parametrize("name", ["first", "last"])
-async def test_a_page_has_1_to_100(context: Context, messages: QuerySet[Message], size: int, name: str) -> None:
+async def test_a_page_has_1_to_100(context: Context, messages: UUID, size: int, name: str) -> None:
     with pytest.raises(ValidationFailed) as failed:
         await texts(context, messages, BY_RUN, **{name: size})
     assert failed.value.path == (name,)

@@ -22,21 +22,30 @@ class TestPostgres:
 
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="synapse-test-postgres-"))
-        self._server = start_postgres(self._directory / "data")
-        self.url: str = self._server.get_uri()
+        self._start()
 
     async def prepare(self) -> None:
-        """Trade durability for speed, and migrate the template that databases are copied from."""
+        """Trade durability for speed, admit the pools of many processes, and migrate the template."""
         connection = await open_connection(self.url)
-        await connection.execute("ALTER SYSTEM SET fsync = off")
-        await connection.execute("ALTER SYSTEM SET synchronous_commit = off")
-        await connection.execute("SELECT pg_reload_conf()")
+        for setting in ("fsync = off", "synchronous_commit = off", "max_connections = 500"):
+            await connection.execute(f"ALTER SYSTEM SET {setting}")
+        await connection.close()
+        self.stop()
+        self._start()
+        connection = await open_connection(self.url)
         await connection.execute(f"CREATE DATABASE {TEMPLATE}")
         await connection.close()
         await migrate.upgrade(named(self.url, TEMPLATE))
 
+    def _start(self) -> None:
+        self._server = start_postgres(self._directory / "data")
+        self.url: str = self._server.get_uri()
+
     def stop(self) -> None:
         self._server.cleanup()
+
+    def remove(self) -> None:
+        self.stop()
         shutil.rmtree(self._directory, ignore_errors=True)
 
 

@@ -22,7 +22,7 @@ class PostgresProxy:
         self._target = Path(credentials["host"], name)
         self._path = Path(self._directory.name, name)
         self._links: set[asyncio.Task[None]] = set()
-        self._loses_next_commit = False
+        self._losing: bytes | None = None
         self.url = urlsplit(database_url)._replace(query=f"host={quote(self._directory.name)}").geturl()
 
     async def __aenter__(self) -> "PostgresProxy":
@@ -45,13 +45,13 @@ class PostgresProxy:
             link.cancel()
         await asyncio.gather(*self._links, return_exceptions=True)
 
-    def lose_next_commit(self) -> None:
-        """Pass the next COMMIT on to the server, but cut the connection instead of bringing its answer."""
-        self._loses_next_commit = True
+    def lose_answer_to(self, statement: str) -> None:
+        """Pass the next ``statement`` on to the server, but cut the connection instead of bringing its answer."""
+        self._losing = statement.encode()
 
     @property
-    def has_lost_commit(self) -> bool:
-        return not self._loses_next_commit
+    def has_lost_answer(self) -> bool:
+        return self._losing is None
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -62,15 +62,13 @@ class PostgresProxy:
 
         def to_server(data: bytes) -> bytes:
             nonlocal awaits_lost_answer
-            if self._loses_next_commit and b"COMMIT;" in data:
+            if self._losing is not None and self._losing in data:
+                self._losing = None
                 awaits_lost_answer = True
             return data
 
         def to_client(data: bytes) -> bytes:
-            if awaits_lost_answer:
-                self._loses_next_commit = False
-                return b""
-            return data
+            return b"" if awaits_lost_answer else data
 
         try:
             pumps = [

@@ -7,6 +7,8 @@ import pytest
 from models.runs import Run
 from streaming.bus import Bus
 from tests.servers.redis import RedisServer
+from tests.servers.redis import fragile_redis as fragile_redis
+from tests.servers.redis import redis_server as redis_server
 from tests.streaming.runs import make_run
 
 

@@ -1,5 +1,6 @@
 """Runs to stream: the rows that a run needs, and what a client makes of its events."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -74,8 +75,8 @@ async def finish(bus: Bus, run: Run, writer: RunWriter) -> LoggedEvent:
 
 
 async def collect(events: AsyncGenerator[LoggedEvent, None]) -> list[LoggedEvent]:
-    """All events of a stream that ends."""
-    async with aclosing(events):
+    """All events of a stream that ends, within the patience of a test."""
+    async with asyncio.timeout(30), aclosing(events):
         return [event async for event in events]
 
 

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from itertools import pairwise
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -52,6 +53,13 @@ async def insert_words(run: Run, count: int, first_seq: int = 2) -> str:
     return "".join(words)
 
 
+async def gone(tasks: set[asyncio.Task[Any]]) -> None:
+    """These tasks end by themselves; the driver's may take a moment to cancel a statement."""
+    if tasks:
+        await asyncio.wait(tasks, timeout=5)
+    assert all(task.done() for task in tasks)
+
+
 async def test_a_live_run_is_seen_from_its_first_event_to_its_last(bus: Bus, run: Run, writer: RunWriter) -> None:
     reading = asyncio.create_task(collect(follow(bus, run.id, run.workspace_id)))
     for body in (StepStarted({}), TextDelta("Hel"), TextDelta("lo"), ToolCalled("1", "search", {})):
@@ -95,7 +103,10 @@ async def test_a_cursor_outside_the_log_is_refused(bus: Bus, run: Run, after: in
     assert not bus._subscriptions
 
 
-async def test_a_word_arrives_before_the_next_is_said(bus: Bus, run: Run, writer: RunWriter) -> None:
+async def test_a_word_arrives_before_the_next_is_said(
+    bus: Bus, run: Run, writer: RunWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "POLL_S", 60)
     async with aclosing(follow(bus, run.id, run.workspace_id, after=1)) as events, asyncio.timeout(10):
         for seq, word in enumerate(("one", "two", "three"), 2):
             writer.append(TextDelta(word), STEP)
@@ -115,7 +126,6 @@ async def test_deltas_come_no_faster_than_asked_for(bus: Bus, run: Run, writer: 
 
     reading = asyncio.create_task(read())
     await asyncio.sleep(0.05)
-    begun_at = monotonic()
     for number in range(60):
         writer.append(TextDelta(f"{number} "), STEP)
         await asyncio.sleep(0.01)
@@ -125,19 +135,23 @@ async def test_deltas_come_no_faster_than_asked_for(bus: Bus, run: Run, writer: 
     pauses = [later - earlier for earlier, later in pairwise(deltas)]
     assert len(deltas) > 3
     assert min(pauses) > 0.09
-    assert deltas[0] - begun_at < 0.09
 
 
-async def test_other_events_wait_for_nothing_but_what_came_before(bus: Bus, run: Run, writer: RunWriter) -> None:
-    async with aclosing(follow(bus, run.id, run.workspace_id, after=1, max_hz=1)) as events, asyncio.timeout(0.9):
+async def test_only_deltas_wait_and_not_the_first(bus: Bus, run: Run, writer: RunWriter) -> None:
+    async with aclosing(follow(bus, run.id, run.workspace_id, after=1, max_hz=1)) as events, asyncio.timeout(10):
+        begun_at = monotonic()
         writer.append(TextDelta("first"), STEP)
         assert (await anext(events)).body == TextDelta("first")
+        first_at = monotonic()
+        assert first_at - begun_at < 1
         for word in ("held ", "back"):
             writer.append(TextDelta(word), STEP)
             await writer.flush()
         writer.append(ToolCalled("1", "search", {}), STEP)
+        appended_at = monotonic()
         assert (await anext(events)).body == TextDelta("held back")
         assert (await anext(events)).body == ToolCalled("1", "search", {})
+        assert monotonic() - first_at < 1 or appended_at - first_at > 0.5  # too busy a machine to tell
 
 
 async def test_a_slow_reader_gets_fewer_and_longer_deltas(bus: Bus, run: Run, writer: RunWriter) -> None:
@@ -171,7 +185,7 @@ async def test_a_closed_stream_leaves_nothing_behind(bus: Bus, run: Run) -> None
     events = follow(bus, run.id, run.workspace_id)
     await anext(events)
     await events.aclose()
-    assert asyncio.all_tasks() == tasks
+    await gone(asyncio.all_tasks() - tasks)
     assert not bus._subscriptions
 
 
@@ -182,7 +196,7 @@ async def test_a_cancelled_reader_leaves_nothing_behind(bus: Bus, run: Run) -> N
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert asyncio.all_tasks() == tasks
+    await gone(asyncio.all_tasks() - tasks)
     assert not bus._subscriptions
 
 
@@ -247,8 +261,7 @@ async def test_a_killed_connection_ends_no_stream(bus: Bus, run: Run, writer: Ru
 
 async def test_a_redis_restart_loses_nothing(run: Run, fragile_redis: RedisServer) -> None:
     publisher, subscriber = Bus.from_url(fragile_redis.url), Bus.from_url(fragile_redis.url)
-    async with publisher, subscriber:
-        log = EventLog(publisher)
+    async with publisher, subscriber, aclosing(EventLog(publisher)) as log:
         await log.start()
         writer = await log.open(run.id, run.workspace_id, 1)
         reading = asyncio.create_task(collect(follow(subscriber, run.id, run.workspace_id)))
@@ -258,8 +271,20 @@ async def test_a_redis_restart_loses_nothing(run: Run, fragile_redis: RedisServe
             if number == 50:
                 await asyncio.to_thread(fragile_redis.restart)
         await finish(publisher, run, writer)
-        async with asyncio.timeout(20):
-            events = await reading
-        await log.aclose()
+        events = await reading
     assert_dense(events)
     assert sha256_of(said(events)) == writer.text_sha256()
+
+
+async def test_what_happened_while_redis_was_away_is_shown_once_it_is_back(
+    run: Run, fragile_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "POLL_S", 60)
+    bus = Bus.from_url(fragile_redis.url)
+    async with bus, aclosing(follow(bus, run.id, run.workspace_id, after=1)) as events, asyncio.timeout(20):
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(fragile_redis.kill)
+        text = await insert_words(run, 5)
+        await asyncio.to_thread(fragile_redis.start)
+        assert (await waiting).body == TextDelta(text)

@@ -89,6 +89,14 @@ async def test_only_the_newest_epoch_can_write(run: Run) -> None:
     assert [entry.seq for entry in await stored(run)] == [1, 2, 3]
 
 
+async def test_epochs_of_one_run_are_told_apart_within_a_batch(run: Run) -> None:
+    await take_over(run)
+    batch = [(event(run, 2), 2), (event(run, 3), 1), (event(run, 4), 3)]
+    async with transaction([run.workspace_id]) as connection:
+        assert await insert_owned(connection, batch, skip_locked=True, in_doubt=False) == {(run.id, 2)}
+    assert [entry.seq for entry in await stored(run)] == [1, 2]
+
+
 async def test_a_takeover_waits_for_an_insert_that_has_begun(run: Run) -> None:
     begun = asyncio.Event()
 

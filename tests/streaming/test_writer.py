@@ -97,7 +97,7 @@ async def test_deltas_of_other_steps_or_kinds_are_not_mixed(log: EventLog, run: 
 
 async def test_nobody_is_told_before_the_commit(memory_bus: Bus, log: EventLog, run: Run) -> None:
     writer = await log.open(run.id, run.workspace_id, 1)
-    async with memory_bus.subscribe(channel(run.id)) as subscription:
+    async with memory_bus.subscribe(channel(run.id)) as subscription, asyncio.timeout(10):
         writer.append(TextDelta("Hi"), STEP)
         message = await subscription.get()
         assert isinstance(message, bytes)
@@ -193,6 +193,19 @@ async def test_the_last_event_comes_right_after_all_others(log: EventLog, run: R
     await writer.flush()
     last = writer.next_event(RunFinished({}, writer.text_sha256()))
     assert (last.first_seq, last.seq, last.run_id) == (3, 3, run.id)
+
+
+async def test_the_writer_goes_on_after_what_its_owner_stored_itself(log: EventLog, run: Run) -> None:
+    writer = await log.open(run.id, run.workspace_id, 1)
+    event = writer.next_event(TextDelta("stored elsewhere, "), STEP)
+    async with transaction([run.workspace_id]) as connection:
+        await insert_events(connection, run.workspace_id, [event])
+    writer.adopt(event)
+    writer.append(TextDelta("appended"), STEP)
+    await writer.flush()
+    events = await stored(run)
+    assert_dense(events)
+    assert writer.text_sha256() == sha256_of(said(events)) == sha256_of("stored elsewhere, appended")
 
 
 async def test_what_postgresql_cannot_store_costs_no_answer(log: EventLog, run: Run) -> None:
@@ -300,12 +313,12 @@ async def test_killed_connections_lose_and_double_nothing(log: EventLog, run: Ru
 
 async def test_a_commit_whose_answer_got_lost_is_not_repeated(log: EventLog, run: Run, proxy: PostgresProxy) -> None:
     writer = await log.open(run.id, run.workspace_id, 1)
-    proxy.lose_next_commit()
+    proxy.lose_answer_to("COMMIT;")
     writer.append(TextDelta("once"), STEP)
     await asyncio.sleep(0)
     writer.append(TextDelta(" more"), STEP)
     await writer.flush()
-    assert proxy.has_lost_commit
+    assert proxy.has_lost_answer
     assert bodies(await stored(run))[1:] == [TextDelta("once"), TextDelta(" more")]
 
 

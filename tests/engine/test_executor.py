@@ -1,0 +1,237 @@
+"""One executor: what it takes, how it stops, and what it survives."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import pytest
+
+from core.errors import ErrorCode
+from core.events import ModelEvent, RunRewound, TextDelta
+from engine import executor as executor_module
+from engine.executor import MOST_CLAIMS
+from models.notifications import Notification
+from models.runs import Run, RunStatus
+from providers.port import ModelRequest
+from providers.scripted import Script
+from services import claims
+from tests.engine.lab import STOP, Lab, execute_sql, executing, saying, until
+
+SLOW = saying(*(["word "] * 20), pause_s=0.05)
+
+
+class Gate:
+    """A model that counts who waits in it, and lets nobody through before it is opened."""
+
+    def __init__(self) -> None:
+        self.inside = self.most_inside = 0
+        self.opened = asyncio.Event()
+
+    async def __call__(self, _request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        self.inside += 1
+        self.most_inside = max(self.inside, self.most_inside)
+        yield TextDelta("begun")
+        try:
+            await self.opened.wait()
+        finally:
+            self.inside -= 1
+        yield STOP
+
+    def holds(self, count: int) -> Callable[[], Awaitable[bool]]:
+        async def is_so() -> bool:
+            return self.inside == count
+
+        return is_so
+
+
+async def test_no_more_runs_at_once_than_it_may(url: str, lab: Lab) -> None:
+    gate = Gate()
+    agent = await lab.agent("scripted/gate")
+    async with executing(url, lab.bus, {"gate": gate}, run_concurrency=2):
+        started = [await lab.start(agent) for _ in range(5)]
+        await until(gate.holds(2))
+        await asyncio.sleep(0.2)
+        gate.opened.set()
+        for run in started:
+            assert (await lab.ending(run)).check().run.status is RunStatus.SUCCEEDED
+    assert gate.most_inside == 2
+
+
+async def test_runs_of_one_thread_follow_one_another(url: str, lab: Lab) -> None:
+    gate = Gate()
+    agent = await lab.agent("scripted/gate")
+    async with executing(url, lab.bus, {"gate": gate}):
+        first = await lab.start(agent)
+        started = [first] + [await lab.start(agent, thread_id=first.thread_id) for _ in range(4)]
+        await until(gate.holds(1))
+        assert [(await lab.run(run)).status for run in started] == ["RUNNING", *["QUEUED"] * 4]
+        gate.opened.set()
+        endings = [(await lab.ending(run)).check() for run in started]
+    assert gate.most_inside == 1
+    times = [time for ending in endings for time in (ending.run.started_at, ending.run.finished_at) if time]
+    assert times == sorted(times)
+
+
+async def test_the_next_run_of_a_thread_starts_at_once(url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor_module, "SWEEP_S", 60.0)
+    agent = await lab.agent("scripted/echo")
+    async with executing(url, lab.bus, {}):
+        first = await lab.start(agent)
+        last = [await lab.start(agent, thread_id=first.thread_id) for _ in range(3)][-1]
+        async with asyncio.timeout(5):
+            await lab.ending(last)
+
+
+async def test_stopping_gives_runs_at_hand_time_to_end(url: str, lab: Lab) -> None:
+    async with executing(url, lab.bus, {"slow": saying("a", "b", pause_s=0.2)}, grace_s=10):
+        run = await lab.start(await lab.agent("scripted/slow"))
+        await lab.until_it_speaks(run)
+    ending = (await lab.ending(run)).check()
+    assert ending.run.status is RunStatus.SUCCEEDED
+    assert ending.run.epoch == 1
+
+
+async def test_stopping_hands_the_rest_back_and_another_executor_goes_on(url: str, lab: Lab) -> None:
+    async with executing(url, lab.bus, {"slow": SLOW}):
+        run = await lab.start(await lab.agent("scripted/slow"))
+        await lab.until_it_speaks(run)
+    assert (await lab.run(run)).status is RunStatus.QUEUED
+
+    async with executing(url, lab.bus, {"slow": saying("another ", "answer")}):
+        ending = (await lab.ending(run)).check()
+    assert ending.run.output_text == "another answer"
+    assert ending.types == [
+        *("RunStarted", "StepStarted", "TextDelta", "RunRewound", "TextDelta", "StepFinished", "RunFinished")
+    ]
+    [rewound] = [event.body for event in ending.events if isinstance(event.body, RunRewound)]
+    assert (rewound.to_seq, rewound.attempt) == (2, 2)
+    assert [step.attempt for step in ending.steps] == [2]
+    assert [call.status for call in ending.calls] == ["FAILED", "SUCCEEDED"]
+    # What the interrupted call took is counted as well as may be.
+    assert (ending.calls[0].input_tokens, ending.calls[0].output_tokens > 0) == (2, True)
+    assert [message.text for message in ending.messages] == ["Hello", "another answer"]
+
+
+async def test_stopping_at_any_moment_fails_no_run(url: str, lab: Lab) -> None:
+    agent = await lab.agent("scripted/short")
+    scripts: dict[str, Script] = {"short": saying("a", "b", pause_s=0.01)}
+    started: list[Run] = []
+    for delay_s in (0.0, 0.01, 0.02, 0.05):
+        async with executing(url, lab.bus, scripts):
+            started += [await lab.start(agent) for _ in range(3)]
+            await asyncio.sleep(delay_s)
+    async with executing(url, lab.bus, scripts):
+        for run in started:
+            ending = (await lab.ending(run)).check()
+            assert ending.run.output_text == "ab", (ending.run.failure_message, ending.run.epoch)
+
+
+async def test_stopping_just_as_there_is_news_ends(url: str, lab: Lab) -> None:
+    for ticks in range(4):
+        async with asyncio.timeout(10), executing(url, lab.bus, {}) as executor:
+            await lab.ending(await lab.start(await lab.agent("scripted/echo")))
+            await asyncio.sleep(0.05)
+            executor._heard(Notification.RUN_QUEUED, "")
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+
+
+async def test_a_lost_notification_costs_a_moment_only(url: str, lab: Lab) -> None:
+    run = await lab.start(await lab.agent("scripted/echo"))
+    await execute_sql(url, "UPDATE runs SET status = 'WAITING' WHERE id = $1", run.id)
+    async with executing(url, lab.bus, {}):
+        # An executor that has looked around, and found nothing.
+        await lab.ending(await lab.start(await lab.agent("scripted/echo")))
+        await execute_sql(url, "UPDATE runs SET status = 'QUEUED' WHERE id = $1", run.id)
+        async with asyncio.timeout(3):
+            assert (await lab.ending(run)).check().run.status is RunStatus.SUCCEEDED
+
+
+async def test_it_goes_on_when_its_listening_connection_is_ended(url: str, lab: Lab) -> None:
+    agent = await lab.agent("scripted/slow")
+    async with executing(url, lab.bus, {"slow": SLOW}) as executor:
+        run = await lab.start(agent)
+        await lab.until_it_speaks(run)
+        await end_listening(url, executor.id)
+        other = await lab.start(agent)
+        await until(lambda: holds_lock(url, executor.id), patience_s=2)
+        for ending in [await lab.ending(run), await lab.ending(other)]:
+            assert ending.check().run.status is RunStatus.SUCCEEDED
+        assert ending.run.epoch == 1
+        # It hears again.
+        await lab.until_it_speaks(await lab.start(agent))
+
+
+async def holds_lock(url: str, executor_id: str) -> bool:
+    sql = """
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)
+    """
+    return bool(await execute_sql(url, sql, executor_id))
+
+
+async def end_listening(url: str, executor_id: str) -> None:
+    sql = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)
+    """
+    assert await execute_sql(url, sql, executor_id)
+
+
+async def test_a_run_that_others_gave_back_to_the_queue_ends_once(url: str, lab: Lab) -> None:
+    """Whoever loses its lock for a moment is taken for dead. It may end the run all the same, or lose it: not both."""
+    async with executing(url, lab.bus, {"slow": SLOW}):
+        run = await lab.start(await lab.agent("scripted/slow"))
+        await lab.until_it_speaks(run)
+        await execute_sql(url, "UPDATE runs SET status = 'QUEUED' WHERE id = $1", run.id)
+        ending = (await lab.ending(run)).check()
+    assert ending.run.status is RunStatus.SUCCEEDED
+    assert ending.run.epoch == 1
+
+
+async def test_looking_for_runs_in_vain_is_not_tried_without_a_pause(
+    url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await execute_sql(url, "CREATE SEQUENCE IF NOT EXISTS sweeps")
+    await execute_sql(url, "GRANT USAGE ON SEQUENCE sweeps TO synapse_app")
+    monkeypatch.setattr(claims, "_REQUEUE_DEAD", "SELECT $1 || (1 / (nextval('sweeps') * 0))")
+    async with executing(url, lab.bus, {}):
+        run = await lab.start(await lab.agent("scripted/echo"))
+        assert (await lab.ending(run)).run.status is RunStatus.SUCCEEDED
+        await asyncio.sleep(0.3)
+    [row] = await execute_sql(url, "SELECT nextval('sweeps') AS count")
+    await execute_sql(url, "DROP SEQUENCE sweeps")
+    assert row["count"] <= 5
+
+
+async def test_who_lost_a_run_writes_nothing_more(url: str, lab: Lab) -> None:
+    async with executing(url, lab.bus, {"slow": SLOW}):
+        run = await lab.start(await lab.agent("scripted/slow"))
+        await lab.until_it_speaks(run)
+        await execute_sql(url, "UPDATE runs SET epoch = 3, executor_id = 'other' WHERE id = $1", run.id)
+        [before] = await execute_sql(url, "SELECT count(*) FROM run_events WHERE run_id = $1", run.id)
+        await asyncio.sleep(0.5)
+        [after] = await execute_sql(url, "SELECT count(*) FROM run_events WHERE run_id = $1", run.id)
+        # 'other' holds no lock: it is dead, and the run comes back, to be told anew.
+        ending = (await lab.ending(run)).check()
+    assert before == after
+    assert ending.run.status is RunStatus.SUCCEEDED
+    assert ending.run.epoch == 4
+
+
+async def test_a_run_that_never_ends_its_workers_is_given_up(url: str, lab: Lab) -> None:
+    run = await lab.start(await lab.agent("scripted/echo"))
+    await execute_sql(url, "UPDATE runs SET epoch = $2 WHERE id = $1", run.id, MOST_CLAIMS)
+    async with executing(url, lab.bus, {}):
+        ending = (await lab.ending(run)).check()
+    assert (ending.run.failure_code, ending.run.failure_retryable) == (ErrorCode.INTERNAL, False)
+    assert "begun 5 times" in (ending.run.failure_message or "")
+    assert ending.types == ["RunStarted", "RunFinished"]
+
+
+async def test_nothing_of_finished_runs_stays_in_the_durable_engine(url: str, lab: Lab) -> None:
+    async with executing(url, lab.bus, {"bad": [KeyError("x")]}):
+        started = [await lab.start(await lab.agent(model)) for model in ("scripted/echo", "scripted/bad")]
+        for run in started:
+            await lab.ending(run)
+    ids = [str(run.id) for run in started]
+    assert not await execute_sql(url, "SELECT FROM dbos.workflow_status WHERE workflow_uuid = ANY($1)", ids)

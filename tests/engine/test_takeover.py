@@ -1,0 +1,129 @@
+"""Several processes at one queue: no run is lost, executed twice, or out of its turn, whatever happens to them."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from itertools import pairwise
+
+import pytest
+
+from core.errors import ErrorCode
+from core.events import RunRewound
+from engine.executor import MOST_CLAIMS
+from models.runs import RunStatus
+from services import cancellations
+from streaming.bus import Bus
+from tests.engine.lab import Lab, execute_sql, executing, make_lab
+from tests.engine.worker import SCRIPTS, working
+from tests.servers.postgres_proxy import PostgresProxy
+from tests.servers.redis import RedisServer
+from tests.upstream.replies import numbered_tokens
+
+LONG_TEXT = "".join(numbered_tokens(60))
+
+
+@pytest.fixture
+async def bus(redis_server: RedisServer) -> AsyncIterator[Bus]:
+    bus = Bus.from_url(redis_server.url)
+    async with bus:
+        yield bus
+
+
+@pytest.fixture
+async def lab(pool: None, bus: Bus) -> Lab:
+    return await make_lab(bus)
+
+
+async def test_another_executor_takes_over_what_a_dead_one_did_but_not_what_kills_for_ever(
+    url: str, lab: Lab, redis_server: RedisServer
+) -> None:
+    agent = await lab.agent("scripted/long")
+    async with working(url, redis_server.url) as doomed:
+        first = await lab.start(agent)
+        deadly = await lab.start(await lab.agent("scripted/deadly"), thread_id=first.thread_id)
+        # It killed others before.
+        await execute_sql(url, "UPDATE runs SET epoch = $2 WHERE id = $1", deadly.id, MOST_CLAIMS - 1)
+        await lab.until(first, lambda events: len(events) > 30)
+        started = [await lab.start(agent) for _ in range(2)]
+        async with asyncio.timeout(20):
+            assert await doomed.wait() == -signal.SIGKILL
+        died_at = asyncio.get_running_loop().time()
+        async with executing(url, lab.bus, SCRIPTS):
+            for run in started:
+                await lab.until(run, lambda events: any(isinstance(event.body, RunRewound) for event in events))
+            took_s = asyncio.get_running_loop().time() - died_at
+            endings = [(await lab.ending(run)).check() for run in started]
+            given_up = (await lab.ending(deadly)).check()
+    assert took_s < 5
+    for ending in endings:
+        assert ending.run.output_text == LONG_TEXT
+        assert ending.run.epoch == 2
+        assert [call.status for call in ending.calls] == ["FAILED", "SUCCEEDED"]
+        assert len(ending.messages) == 2
+    assert (given_up.run.failure_code, given_up.run.failure_retryable) == (ErrorCode.INTERNAL, False)
+    assert given_up.steps[0].status == "FAILED"
+
+
+async def test_a_frozen_executor_loses_what_is_cancelled_and_writes_nothing_more(
+    url: str, lab: Lab, redis_server: RedisServer
+) -> None:
+    agent = await lab.agent("scripted/long")
+    async with working(url, redis_server.url) as zombie:
+        run, other = [await lab.start(agent) for _ in range(2)]
+        await lab.until_it_speaks(run)
+        await lab.until_it_speaks(other)
+        zombie.send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(4):
+            cancelled = await cancellations.cancel(lab.principal, lab.bus, run.id)
+        before = (await lab.ending(run)).check()
+        # Nobody waits when a new run of the thread cancels the one before it, or when the client has left.
+        await execute_sql(
+            url, "UPDATE runs SET cancel_requested_at = now() - interval '1 minute' WHERE id = $1", other.id
+        )
+        async with executing(url, lab.bus, SCRIPTS):
+            assert (await lab.ending(other)).check().run.status is RunStatus.CANCELLED
+        zombie.send_signal(signal.SIGCONT)
+        # It goes on with other work.
+        assert (await lab.ending(await lab.start(await lab.agent("scripted/short")))).run.status is RunStatus.SUCCEEDED
+        await asyncio.sleep(0.3)
+        after = (await lab.ending(run)).check()
+    assert cancelled.status is RunStatus.CANCELLED
+    assert before.messages[1].partial
+    assert before.calls[0].output_tokens > 0
+    assert (before.events, before.run.epoch) == (after.events, 2)
+    assert [message.text for message in before.messages] == [message.text for message in after.messages]
+
+
+async def test_two_processes_never_work_in_one_thread_at_once(url: str, lab: Lab, redis_server: RedisServer) -> None:
+    agent = await lab.agent("scripted/short")
+    async with working(url, redis_server.url), executing(url, lab.bus, SCRIPTS):
+        heads = [await lab.start(agent) for _ in range(3)]
+        threads = [[head] for head in heads]
+        for _ in range(8):
+            for thread in threads:
+                thread.append(await lab.start(agent, thread_id=thread[0].thread_id))
+        executors = set()
+        for thread in threads:
+            endings = [(await lab.ending(run)).check() for run in thread]
+            executors |= {ending.run.executor_id for ending in endings}
+            for before, after in pairwise(endings):
+                assert before.run.finished_at is not None
+                assert after.run.started_at is not None
+                assert before.steps[0].finished_at is not None
+                assert before.steps[0].finished_at <= after.steps[0].started_at
+    assert len(executors) == 2
+
+
+async def test_a_worker_survives_a_database_that_is_away(url: str, lab: Lab, redis_server: RedisServer) -> None:
+    async with PostgresProxy(url) as proxy, working(proxy.url, redis_server.url) as worker:
+        agent = await lab.agent("scripted/long")
+        run = await lab.start(agent)
+        await lab.until_it_speaks(run)
+        await proxy.close()
+        await asyncio.sleep(1)
+        await proxy.open()
+        ending = (await lab.ending(run)).check()
+        assert (ending.run.status, ending.run.output_text) == (RunStatus.SUCCEEDED, LONG_TEXT)
+        other = (await lab.ending(await lab.start(agent))).check()
+        assert other.run.status is RunStatus.SUCCEEDED
+        assert worker.returncode is None
