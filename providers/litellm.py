@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+from ast import literal_eval
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -69,6 +70,8 @@ AMBIENT_PROVIDERS = frozenset(
 )
 # How litellm's messages begin: litellm.BadRequestError: AnthropicException -
 _PREFIXES = re.compile(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?:: | - ))+")
+# A body as Python writes bytes.
+_BYTES = re.compile(r"""b(['"])\{.*\}\s*\1""")
 _JSON = json.JSONDecoder()
 _BOOKKEEPING = ("dispatch_success_handlers", "dispatch_failure_handlers")
 _ENVIRONMENT = {
@@ -112,16 +115,24 @@ class LiteLLM:
         Raises:
             ProviderFailed: none does, or one that may not be called.
         """
-        litellm = _litellm()
-        try:
-            family: str = litellm.get_llm_provider(model)[1]
-        except litellm.BadRequestError:
-            message = f"litellm knows no provider of {model}: its names begin with one, as in groq/llama-3.3-70b."
-            raise ProviderFailed(message, retryable=False) from None
+        # Asked of some of these, litellm would sign in to them at once.
+        family = model.partition("/")[0]
+        if family not in AMBIENT_PROVIDERS:
+            family = _family_of(model)
         if family in AMBIENT_PROVIDERS:
             message = f"litellm's provider {family} is not offered: it would use credentials of the server itself."
             raise ProviderFailed(message, retryable=False)
         return family
+
+
+def _family_of(model: str) -> str:
+    litellm = _litellm()
+    try:
+        family: str = litellm.get_llm_provider(model)[1]
+    except litellm.BadRequestError:
+        message = f"litellm knows no provider of {model}: its names begin with one, as in groq/llama-3.3-70b."
+        raise ProviderFailed(message, retryable=False) from None
+    return family
 
 
 async def _keep_no_books(*arguments: Any, **options: Any) -> None:
@@ -282,6 +293,9 @@ def failure_of_exception(error: Exception, api_key: str) -> ProviderFailed:
 
 def _words(text: str) -> str:
     """What the provider said, from text like ``litellm.BadRequestError: XException - {"error": {"message": ...}}``."""
+    text = text.partition("\nTraceback (most recent call last)")[0]
+    if written := _BYTES.search(text):
+        text = literal_eval(written[0]).decode(errors="replace")
     with suppress(ValueError):
         body, _ = _JSON.raw_decode(text, text.index("{"))
         if message := message_of(body):

@@ -53,9 +53,7 @@ async def find(context: Context, key: UUID) -> ProviderCredential | None:
     return row if role is not None and role.covers(Role.ADMIN) else None
 
 
-async def _by_workspace(
-    context: Context, workspace_ids: Sequence[UUID]
-) -> Mapping[UUID, list[ProviderCredential]]:
+async def _by_workspace(context: Context, workspace_ids: Sequence[UUID]) -> Mapping[UUID, list[ProviderCredential]]:
     found: dict[UUID, list[ProviderCredential]] = {}
     async with context.transaction():
         for row in await ProviderCredential.filter(workspace_id__in=workspace_ids).order_by("id"):

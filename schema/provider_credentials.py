@@ -8,13 +8,14 @@ import strawberry
 
 from core.ids import IdPrefix
 from models.provider_credentials import ProviderCredential as ProviderCredentialRow
-from providers.catalogue import DEFAULT_CREDENTIAL, ProviderName
+from providers.catalogue import DEFAULT_CREDENTIAL
 from resolvers import provider_credentials
 from resolvers.provider_credentials import CredentialForm
 from schema.errors import ForbiddenError, NotFoundError, ValidationError
 from schema.fields import Input, mutation
 from schema.info import Info
 from schema.nodes import Node
+from schema.providers import ProviderName
 
 
 @strawberry.type(description="A provider key, stored encrypted; it never comes back out.")

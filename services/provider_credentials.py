@@ -55,7 +55,9 @@ async def set_credential(principal: Principal, envelopes: Envelopes, new: NewCre
     """
     principal.require(new.workspace_id, Role.ADMIN, (*_PATH, "workspaceId"))
     if not is_credential_name(new.name):
-        message = "A credential's name has 1 to 64 characters of a-z, A-Z, 0-9, '.', '_' and '-', a letter or digit first."
+        message = (
+            "A credential's name has 1 to 64 characters of a-z, A-Z, 0-9, '.', '_' and '-', a letter or digit first."
+        )
         raise ValidationFailed(message, (*_PATH, "name"))
     api_key, base_url = _require_key(new), _require_base_url(new)
     row = ProviderCredential(

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.events import FinishReason, ModelFinished, TextDelta, TokenUsage
+from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage
 from providers import local
 from providers.connections import Connections
 from providers.credentials import Credential
@@ -42,7 +42,7 @@ async def litellm(upstream: Upstream) -> AsyncIterator[LiteLLM]:
     loaded = LiteLLM(connections)
     for wire in WIRES.values():
         adapter = LiteLLMProvider(loaded, wire.family, credential_for(wire, upstream), idle_timeout_s=60)
-        said = [TextDelta("Hello"), ModelFinished(FinishReason.STOP, TokenUsage(3, 1))]
+        said: list[ModelEvent] = [TextDelta("Hello"), ModelFinished(FinishReason.STOP, TokenUsage(3, 1))]
         model = upstream.serve(wire.reply(said))
         assert [
             event async for event in adapter.stream(ModelRequest(model, [ChatMessage(ChatRole.USER, "Hi")]))
