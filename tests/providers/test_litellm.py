@@ -20,7 +20,7 @@ from tests.upstream.wires import ANTHROPIC, WIRES, Wire
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-secret-of-a-tenant"
 
-# No socket may be opened, and no .env read, while litellm is imported; afterwards its log must not repeat requests.
+# No socket may be opened, and no .env read, while litellm is imported.
 IMPORT = """
 import socket, sys, asyncio, os
 os.chdir(sys.argv[1])
@@ -28,11 +28,17 @@ def refuse(*_): raise SystemExit("a connection was attempted")
 socket.socket.connect = refuse
 socket.getaddrinfo = refuse
 sys.path.insert(0, sys.argv[2])
-from providers.connections import Connections
-from providers.litellm import LiteLLM
-assert "litellm" not in sys.modules
-asyncio.run(LiteLLM(Connections()).warm_up())
-assert "litellm" in sys.modules
+from core.settings import Settings
+from providers.catalogue import ProviderName
+from providers.registry import Providers
+async def main():
+    providers = Providers(Settings(database_url="postgresql://x", secret_keys="k:x"))
+    await providers.warm_up({ProviderName.OPENAI, ProviderName.OLLAMA, ProviderName.OPENAI_COMPATIBLE})
+    assert "litellm" not in sys.modules
+    await providers.warm_up({ProviderName.OPENAI, ProviderName.ANTHROPIC})
+    assert "litellm" in sys.modules
+    await providers.aclose()
+asyncio.run(main())
 assert "FROM_DOTENV" not in os.environ
 """
 
@@ -59,7 +65,7 @@ async def failure_of(provider: LiteLLMProvider, model: str) -> ProviderFailed:
     return caught.value
 
 
-def test_importing_it_is_lazy_and_touches_neither_the_network_nor_a_dotenv_file(tmp_path: Path) -> None:
+def test_it_is_imported_only_for_who_needs_it_and_touches_neither_the_network_nor_a_dotenv_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("FROM_DOTENV=1\n")
     ran = subprocess.run(
         [sys.executable, "-c", IMPORT, tmp_path, ROOT], capture_output=True, text=True, timeout=120, check=False

@@ -11,7 +11,7 @@ from providers.prices import PriceList, Prices
 
 
 def test_the_committed_facts_are_those_of_the_locked_litellm() -> None:
-    assert FACTS_FILE.read_text() == command.render(), "Run: python -m commands.model_facts"
+    assert FACTS_FILE.read_text() == command.render(), "Run: make catalogue"
 
 
 def test_every_provider_has_models_and_every_model_has_what_is_promised() -> None:
