@@ -40,6 +40,8 @@ _TRANSIENT_ERRORS = (
 
 APP_ROLE = "synapse_app"
 STATEMENT_TIMEOUT_MS = 30_000
+# How long a process that froze in a transaction may keep others from what it locked.
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000
 TABLES = [
     f"models.{module}"
     for module in (
@@ -100,7 +102,7 @@ async def connect(database_url: str, pool_size: int) -> None:
             "role": APP_ROLE,
             "application_name": "synapse",
             "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-            "idle_in_transaction_session_timeout": "60000",
+            "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
         },
     }
     # The fallback makes the context visible to requests, which run in tasks that did not inherit it.

@@ -6,7 +6,7 @@ import pytest
 
 from engine import durable
 from models import database
-from tests.accounts import Member, sign_up
+from tests.accounts import Member, sign_up, with_new_workspace
 from tests.e2e.endpoint import add_probe
 from tests.servers.app import Server, serve, settings_for
 from tests.servers.postgres import create_database, drop_database
@@ -45,7 +45,13 @@ async def executing(executing_url: str, upstream: Upstream) -> AsyncIterator[Ser
         yield running
 
 
-@pytest.fixture
-async def ada(executing: ServerProcess) -> Member:
-    """Somebody new on the server that executes runs."""
+@pytest.fixture(scope="session")
+async def user(executing: ServerProcess) -> Member:
+    """Somebody on the server that executes runs, who stays signed in."""
     return await sign_up(executing)
+
+
+@pytest.fixture
+async def ada(user: Member) -> Member:
+    """The user in a workspace of this test's own."""
+    return await with_new_workspace(user)

@@ -43,8 +43,8 @@ AGENTS = """query ($id: ID!, $first: Int, $after: String) {
 }"""
 
 
-@pytest.fixture
-async def ada(server: Server) -> Member:
+@pytest.fixture(scope="module")
+async def user(server: Server) -> Member:
     return await sign_up(server)
 
 

@@ -314,7 +314,8 @@ async def test_whatever_the_model_says_arrives_and_matches_its_hash(
     assert text_of(events)[0] + text_of(events)[-1] == "ab"
 
 
-async def test_signing_out_ends_a_live_stream_within_a_second(ada: Member, upstream: Upstream) -> None:
+async def test_signing_out_ends_a_live_stream_within_a_second(executing: ServerProcess, upstream: Upstream) -> None:
+    ada = await sign_up(executing)
     agent, model = await agent_of(ada, upstream, text("x").then(Signal.HANG, after=1))
     run = await start_run(ada, agent)
     async with ada.client.connect() as socket:

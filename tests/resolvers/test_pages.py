@@ -1,5 +1,6 @@
 """Pages of a list in both directions, over one sort key and over two."""
 
+import asyncio
 from base64 import urlsafe_b64encode
 from typing import Any
 from uuid import UUID
@@ -160,3 +161,30 @@ async def test_a_page_has_1_to_100(context: Context, messages: UUID, size: int, 
     with pytest.raises(ValidationFailed) as failed:
         await texts(context, messages, BY_RUN, **{name: size})
     assert failed.value.path == (name,)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+async def test_pages_of_several_lists_at_once_are_each_their_own(context: Context, size: int) -> None:
+    [workspace_id] = context.require_principal().workspace_ids
+    titles = {}
+    async with context.transaction():
+        for count in (3, 0, 1, 4):
+            thread = await Thread.create(workspace_id=workspace_id)
+            titles[thread.id] = [f"{count}.{position}" for position in range(count)]
+            run_id = new_id()
+            for position, text in enumerate(titles[thread.id]):
+                await Message.create(
+                    workspace_id=workspace_id,
+                    thread_id=thread.id,
+                    run_id=run_id,
+                    position=position,
+                    role=MessageRole.USER,
+                    text=text,
+                )
+    pages = await asyncio.gather(*(part_of(context, thread_id, BY_RUN, first=size) for thread_id in titles))
+    for part, whole in zip(pages, titles.values(), strict=True):
+        assert [row.text for row in part.rows] == whole[:size]
+        assert part.has_next == (len(whole) > size)
+        assert await part.count() == len(whole)
+    ends = await asyncio.gather(*(texts(context, thread_id, BY_RUN, last=size) for thread_id in titles))
+    assert ends == [whole[-size:] for whole in titles.values()]

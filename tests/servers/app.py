@@ -38,7 +38,7 @@ class Server(Address):
 
 
 def settings_for(database_url: str, **overrides: Any) -> Settings:
-    return Settings(**{"database_url": database_url, "secret_keys": SECRET_KEYS, "log_level": "error"} | overrides)
+    return Settings(**{"database_url": database_url, "secret_keys": SECRET_KEYS, "log_level": "debug"} | overrides)
 
 
 @asynccontextmanager
