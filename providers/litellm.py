@@ -260,11 +260,11 @@ def _usage(chunks: list[Any]) -> TokenUsage | None:
     usages = [usage for chunk in chunks if (usage := getattr(chunk, "usage", None)) is not None]
     if not usages:
         return None
-    cached = [getattr(usage.prompt_tokens_details, "cached_tokens", None) for usage in usages]
+    details = [getattr(usage, "prompt_tokens_details", None) for usage in usages]
     return TokenUsage(
         input_tokens=max(usage.prompt_tokens or 0 for usage in usages),
         output_tokens=max(usage.completion_tokens or 0 for usage in usages),
-        cached_tokens=max(tokens or 0 for tokens in cached),
+        cached_tokens=max(getattr(detail, "cached_tokens", None) or 0 for detail in details),
     )
 
 

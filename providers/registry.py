@@ -147,9 +147,10 @@ class Providers:
     def _no_such_model(self, model_name: str) -> str:
         similar = get_close_matches(model_name, [*self._of_server, *model_facts()], n=5)
         hint = f" Similar ones: {', '.join(similar)}." if similar else ""
+        free = ", ".join(name for name, entry in self._of_server.items() if entry.available)
         return (
-            f"There is no such model.{hint} The query `models` lists all there are;"
-            " besides, any name can stand behind openai_compatible/, ollama/ and litellm/."
+            f"There is no such model.{hint} Without a credential there are: {free or 'none'}. The query `models` lists"
+            " all; besides, any name can stand behind openai_compatible/, ollama/ and litellm/."
         )
 
 

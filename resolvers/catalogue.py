@@ -13,9 +13,9 @@ async def models(context: Context, workspace_id: str, provider: ProviderName | N
     Raises:
         NotFound: the caller is in no such workspace.
     """
-    path = ("workspaceId",)
+    path, principal = ("workspaceId",), context.require_principal()
     workspace_key = decode(IdPrefix.WORKSPACE, workspace_id, path)
-    context.require_principal().require(workspace_key, Role.VIEWER, path)
+    principal.require(workspace_key, Role.VIEWER, path)
     credentials = await provider_credentials.keys_of_workspace(workspace_key)
     entries = context.runtime.providers.catalogue(credentials)
     return [entry for entry in entries if provider in (None, entry.provider)]

@@ -26,6 +26,7 @@ class CredentialForm:
 
 async def set_credential(context: Context, form: CredentialForm) -> ProviderCredential:
     """Set a credential; see `services.provider_credentials.set_credential`."""
+    principal = context.require_principal()
     new = NewCredential(
         workspace_id=decode(IdPrefix.WORKSPACE, form.workspace_id, ("input", "workspaceId")),
         provider=form.provider,
@@ -33,7 +34,7 @@ async def set_credential(context: Context, form: CredentialForm) -> ProviderCred
         api_key=form.api_key,
         base_url=form.base_url,
     )
-    return await provider_credentials.set_credential(context.require_principal(), context.runtime.envelopes, new)
+    return await provider_credentials.set_credential(principal, context.runtime.envelopes, new)
 
 
 async def of_workspace(context: Context, workspace_id: UUID) -> list[ProviderCredential]:

@@ -13,16 +13,7 @@ TENANT_TABLES = (
 # A partition's own name would lead around the policies of the whole table, so nothing is granted on partitions.
 GRANTED_TABLES = (*TENANT_TABLES, "users", "refresh_tokens", "workspaces", "idempotency_keys")
 
-APP_ROLE = """
-DO $$ BEGIN
-    CREATE ROLE synapse_app NOLOGIN NOSUPERUSER NOBYPASSRLS;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$;
-DO $$ BEGIN
-    IF NOT pg_has_role(current_user, 'synapse_app', 'MEMBER') THEN
-        EXECUTE format('GRANT synapse_app TO %I', current_user);
-    END IF;
-END $$;
+GRANTS = """
 GRANT USAGE ON SCHEMA public TO synapse_app;
 GRANT SELECT ON "aerich" TO synapse_app;
 """
@@ -54,7 +45,7 @@ def row_level_security() -> str:
     tenants = "".join(
         f'CREATE POLICY tenant ON "{table}" USING (workspace_id = ANY({WORKSPACES}));\n' for table in TENANT_TABLES
     )
-    return APP_ROLE + protected + tenants + POLICIES
+    return GRANTS + protected + tenants + POLICIES
 
 
 async def upgrade(db: BaseDBAsyncClient) -> str:

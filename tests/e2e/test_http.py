@@ -146,11 +146,6 @@ async def test_get_is_for_browsers_only(server: Server) -> None:
         assert json.loads(text)["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
 
 
-async def test_the_health_routes_answer(server: Server) -> None:
-    for path in ("/healthz", "/readyz"):
-        assert (await get(f"{server.url}{path}", "*/*"))[::2] == (200, "ok")
-
-
 async def test_introspection_answers(server: Server) -> None:
     data: dict[str, Any] = await server.client().execute("{ __schema { queryType { name } } }")
     assert data["__schema"]["queryType"]["name"] == "Query"

@@ -16,7 +16,7 @@ from models.provider_credentials import ProviderCredential
 from models.workspaces import Membership
 from tests.accounts import Member, sign_up
 from tests.client import Json
-from tests.operations import answer, complete_run, create_agent, unknown_id
+from tests.operations import SET_PROVIDER_CREDENTIAL, answer, complete_run, create_agent, unknown_id
 from tests.servers.app import Server
 from tests.servers.command import run
 from tests.servers.postgres import create_database, drop_database
@@ -25,14 +25,8 @@ from tests.upstream.server import Upstream
 from tests.upstream.wires import ANTHROPIC, OPENAI, Wire
 
 KEY = "sk-of-this-tenant-4711"
+OTHERS = {"provider": "XAI", "apiKey": KEY}
 CREDENTIAL = "id provider name baseUrl keyHint createdAt"
-SET = f"""mutation ($input: SetProviderCredentialInput!) {{
-  setProviderCredential(input: $input) {{
-    __typename
-    ... on SetProviderCredentialPayload {{ credential {{ {CREDENTIAL} }} }}
-    ... on Error {{ code message path }}
-  }}
-}}"""
 LIST = f"query ($id: ID!) {{ workspace(id: $id) {{ name providerCredentials {{ {CREDENTIAL} }} }} }}"
 NODE = "query ($id: ID!) { node(id: $id) { id ... on ProviderCredential { name provider } } }"
 MODELS = "query ($id: ID!, $provider: Provider) { models(workspaceId: $id, provider: $provider) { name available } }"
@@ -40,7 +34,7 @@ MODELS = "query ($id: ID!, $provider: Provider) { models(workspaceId: $id, provi
 
 async def set_credential(member: Member, **input: Any) -> Json:
     values = {"workspaceId": member.workspace_id, "provider": "OPENAI", "apiKey": KEY} | input
-    return await answer(member.client, SET, **values)
+    return await answer(member.client, SET_PROVIDER_CREDENTIAL, **values)
 
 
 async def credential(member: Member, **input: Any) -> Json:
@@ -81,7 +75,9 @@ async def test_several_of_a_provider_have_names_and_setting_one_again_replaces_i
 async def test_admins_may_set_and_see_credentials(server: Server) -> None:
     owner = await sign_up(server)
     admin = await colleague(server, owner, Role.ADMIN)
-    made = (await answer(admin.client, SET, workspaceId=owner.workspace_id, provider="XAI", apiKey=KEY))["credential"]
+    made = (
+        await answer(admin.client, SET_PROVIDER_CREDENTIAL, workspaceId=owner.workspace_id, provider="XAI", apiKey=KEY)
+    )["credential"]
     assert (await admin.client.execute(NODE, id=made["id"]))["node"]["name"] == "default"
 
 
@@ -90,7 +86,9 @@ async def test_others_see_none_and_set_none(server: Server, role: Role) -> None:
     owner = await sign_up(server)
     made = await credential(owner)
     other = await colleague(server, owner, role)
-    result = await answer(other.client, SET, workspaceId=owner.workspace_id, provider="OPENAI", apiKey=KEY)
+    result = await answer(
+        other.client, SET_PROVIDER_CREDENTIAL, workspaceId=owner.workspace_id, provider="OPENAI", apiKey=KEY
+    )
     assert (result["__typename"], result["code"]) == ("ForbiddenError", "FORBIDDEN")
     seen = await other.client.send(LIST, id=owner.workspace_id)
     assert seen.codes == ["FORBIDDEN"]
@@ -103,7 +101,9 @@ async def test_other_tenants_see_nothing_at_all(server: Server) -> None:
     made = await credential(owner)
     assert (await stranger.client.execute(NODE, id=made["id"]))["node"] is None
     for workspace_id in (owner.workspace_id, unknown_id(owner.workspace_id), "garbage"):
-        result = await answer(stranger.client, SET, workspaceId=workspace_id, provider="OPENAI", apiKey=KEY)
+        result = await answer(
+            stranger.client, SET_PROVIDER_CREDENTIAL, workspaceId=workspace_id, provider="OPENAI", apiKey=KEY
+        )
         assert (result["__typename"], result["path"]) == ("NotFoundError", ["input", "workspaceId"])
 
 

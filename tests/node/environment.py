@@ -43,9 +43,9 @@ async def run_node(script: str, *args: str, timeout_s: float = 60) -> CompletedP
 
 
 @cache
-def install() -> None:
-    """Installs what the lock file names, unless it is there; parallel test workers wait for the first one."""
-    lock_file, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
+def install(folder: Path = FOLDER) -> None:
+    """Installs what the folder's lock file names, unless it is there; parallel test workers wait for the first one."""
+    lock_file, installed = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
     with lock_file.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if installed.exists() and installed.stat().st_mtime >= lock_file.stat().st_mtime:
@@ -53,7 +53,7 @@ def install() -> None:
         path = f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"
         run(
             [NODE, NPM, "ci", "--loglevel=error"],
-            cwd=FOLDER,
+            cwd=folder,
             env={**os.environ, "PATH": path},
             stdout=DEVNULL,
             check=True,

@@ -1,0 +1,69 @@
+import { Client, type Exchange, fetchExchange, subscriptionExchange } from "@urql/core";
+import { authExchange } from "@urql/exchange-auth";
+import { createClient as createSocket } from "graphql-ws";
+import { dataOf, isUnauthenticated, payload } from "./errors.ts";
+import { RefreshSessionDocument, type SessionFragment } from "./generated/graphql.ts";
+
+const REFRESH_BEFORE_MS = 30_000;
+
+/** The tokens of whoever is signed in. Empty until `signUp` or `signIn` gave some. */
+export class Session {
+  tokens: SessionFragment | undefined;
+
+  get headers(): Record<string, string> {
+    return this.tokens ? { Authorization: `Bearer ${this.tokens.accessToken}` } : {};
+  }
+
+  get needsRefresh(): boolean {
+    return this.tokens !== undefined && Date.parse(this.tokens.expiresAt) - Date.now() < REFRESH_BEFORE_MS;
+  }
+
+  /** Has the access token renewed before the next operation, whatever it says about itself. */
+  expire(): void {
+    if (this.tokens) this.tokens = { ...this.tokens, expiresAt: new Date(0).toISOString() };
+  }
+}
+
+/** A GraphQL client of the server at `address`, such as http://127.0.0.1:8000, that keeps its `session` alive. */
+export function createClient(address: string, session: Session): Client {
+  const endpoint = new URL("/graphql", address);
+  const socketEndpoint = new URL(endpoint);
+  socketEndpoint.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
+  const socket = createSocket({
+    url: socketEndpoint.href,
+    // Asked for at each connection, so a new socket never brings an old token.
+    connectionParams: () => session.headers,
+    // It would repeat the operation as it was, with its old cursor. followRun resumes instead.
+    retryAttempts: 0,
+  });
+  return new Client({
+    url: endpoint.href,
+    // The server takes operations by POST alone.
+    preferGetMethod: false,
+    exchanges: [
+      keepSignedIn(session),
+      fetchExchange,
+      subscriptionExchange({
+        forwardSubscription: (request) => ({
+          subscribe: (sink) => ({ unsubscribe: socket.subscribe({ ...request, query: request.query ?? "" }, sink) }),
+        }),
+      }),
+    ],
+  });
+}
+
+/** A refresh token works once, so one refresh serves all operations that wait: authExchange sees to that. */
+function keepSignedIn(session: Session): Exchange {
+  return authExchange(async ({ appendHeaders, mutate }) => ({
+    addAuthToOperation: (operation) => appendHeaders(operation, session.headers),
+    willAuthError: () => session.needsRefresh,
+    // A subscription that failed has moved on: only followRun knows from where to repeat it.
+    didAuthError: (error, operation) => operation.kind !== "subscription" && isUnauthenticated(error),
+    refreshAuth: async () => {
+      if (!session.tokens) return;
+      const input = { refreshToken: session.tokens.refreshToken };
+      const { refreshSession } = await dataOf(mutate(RefreshSessionDocument, { input }));
+      session.tokens = payload(refreshSession, "SessionPayload");
+    },
+  }));
+}

@@ -1,0 +1,58 @@
+/* eslint-disable */
+import * as types from './graphql.ts';
+import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
+
+/**
+ * Map of all GraphQL operations in the project.
+ *
+ * This map has several performance disadvantages:
+ * 1. It is not tree-shakeable, so it will include all operations in the project.
+ * 2. It is not minifiable, so the string of a GraphQL query will be multiple times inside the bundle.
+ * 3. It does not support dead code elimination, so it will add unused operations.
+ *
+ * Therefore it is highly recommended to use the babel or swc plugin for production.
+ * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
+ */
+type Documents = {
+    "mutation SignUp($input: SignUpInput!) {\n  signUp(input: $input) {\n    __typename\n    ...Session\n    ...Failure\n  }\n}\n\nmutation RefreshSession($input: RefreshSessionInput!) {\n  refreshSession(input: $input) {\n    __typename\n    ...Session\n    ...Failure\n  }\n}\n\nmutation CreateWorkspace($input: CreateWorkspaceInput!) {\n  createWorkspace(input: $input) {\n    __typename\n    ... on CreateWorkspacePayload {\n      workspace {\n        id\n        name\n      }\n    }\n    ...Failure\n  }\n}\n\nfragment Session on SessionPayload {\n  accessToken\n  refreshToken\n  expiresAt\n}\n\nfragment Failure on Error {\n  code\n  message\n  path\n}": typeof types.SignUpDocument,
+    "mutation CreateAgent($input: CreateAgentInput!) {\n  createAgent(input: $input) {\n    __typename\n    ... on CreateAgentPayload {\n      agent {\n        id\n        name\n      }\n    }\n    ...Failure\n  }\n}\n\nmutation StartRun($input: StartRunInput!) {\n  startRun(input: $input) {\n    __typename\n    ... on StartRunPayload {\n      run {\n        id\n      }\n    }\n    ...Failure\n    ... on RateLimitedError {\n      retryAfterMs\n    }\n  }\n}\n\nsubscription RunEvents($runId: ID!, $after: Int!) {\n  runEvents(runId: $runId, after: $after) {\n    __typename\n    seq\n    ... on TextDelta {\n      firstSeq\n      stepId\n      text\n    }\n    ... on ReasoningDelta {\n      firstSeq\n      stepId\n      text\n    }\n    ... on ToolCalled {\n      name\n      arguments\n    }\n    ... on RunRewound {\n      stepId\n      toSeq\n    }\n    ... on RunFinished {\n      textSha256\n      run {\n        status\n        failure {\n          code\n          message\n        }\n      }\n    }\n  }\n}": typeof types.CreateAgentDocument,
+    "query Runs($workspaceId: ID!, $first: Int!, $after: String) {\n  workspace(id: $workspaceId) {\n    runs(first: $first, after: $after) {\n      nodes {\n        id\n        status\n        createdAt\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n}\n\nquery Usage($workspaceId: ID!, $from: DateTime!, $to: DateTime!) {\n  workspace(id: $workspaceId) {\n    usage(from: $from, to: $to, interval: HOUR, groupBy: MODEL) {\n      totals {\n        runs\n        inputTokens\n        outputTokens\n        costUsd\n      }\n      groups {\n        label\n        totals {\n          llmCalls\n          costUsd\n        }\n      }\n    }\n  }\n}": typeof types.RunsDocument,
+};
+const documents: Documents = {
+    "mutation SignUp($input: SignUpInput!) {\n  signUp(input: $input) {\n    __typename\n    ...Session\n    ...Failure\n  }\n}\n\nmutation RefreshSession($input: RefreshSessionInput!) {\n  refreshSession(input: $input) {\n    __typename\n    ...Session\n    ...Failure\n  }\n}\n\nmutation CreateWorkspace($input: CreateWorkspaceInput!) {\n  createWorkspace(input: $input) {\n    __typename\n    ... on CreateWorkspacePayload {\n      workspace {\n        id\n        name\n      }\n    }\n    ...Failure\n  }\n}\n\nfragment Session on SessionPayload {\n  accessToken\n  refreshToken\n  expiresAt\n}\n\nfragment Failure on Error {\n  code\n  message\n  path\n}": types.SignUpDocument,
+    "mutation CreateAgent($input: CreateAgentInput!) {\n  createAgent(input: $input) {\n    __typename\n    ... on CreateAgentPayload {\n      agent {\n        id\n        name\n      }\n    }\n    ...Failure\n  }\n}\n\nmutation StartRun($input: StartRunInput!) {\n  startRun(input: $input) {\n    __typename\n    ... on StartRunPayload {\n      run {\n        id\n      }\n    }\n    ...Failure\n    ... on RateLimitedError {\n      retryAfterMs\n    }\n  }\n}\n\nsubscription RunEvents($runId: ID!, $after: Int!) {\n  runEvents(runId: $runId, after: $after) {\n    __typename\n    seq\n    ... on TextDelta {\n      firstSeq\n      stepId\n      text\n    }\n    ... on ReasoningDelta {\n      firstSeq\n      stepId\n      text\n    }\n    ... on ToolCalled {\n      name\n      arguments\n    }\n    ... on RunRewound {\n      stepId\n      toSeq\n    }\n    ... on RunFinished {\n      textSha256\n      run {\n        status\n        failure {\n          code\n          message\n        }\n      }\n    }\n  }\n}": types.CreateAgentDocument,
+    "query Runs($workspaceId: ID!, $first: Int!, $after: String) {\n  workspace(id: $workspaceId) {\n    runs(first: $first, after: $after) {\n      nodes {\n        id\n        status\n        createdAt\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n}\n\nquery Usage($workspaceId: ID!, $from: DateTime!, $to: DateTime!) {\n  workspace(id: $workspaceId) {\n    usage(from: $from, to: $to, interval: HOUR, groupBy: MODEL) {\n      totals {\n        runs\n        inputTokens\n        outputTokens\n        costUsd\n      }\n      groups {\n        label\n        totals {\n          llmCalls\n          costUsd\n        }\n      }\n    }\n  }\n}": types.RunsDocument,
+};
+
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ *
+ *
+ * @example
+ * ```ts
+ * const query = graphql(`query GetUser($id: ID!) { user(id: $id) { name } }`);
+ * ```
+ *
+ * The query argument is unknown!
+ * Please regenerate the types.
+ */
+export function graphql(source: string): unknown;
+
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "mutation SignUp($input: SignUpInput!) {\n  signUp(input: $input) {\n    __typename\n    ...Session\n    ...Failure\n  }\n}\n\nmutation RefreshSession($input: RefreshSessionInput!) {\n  refreshSession(input: $input) {\n    __typename\n    ...Session\n    ...Failure\n  }\n}\n\nmutation CreateWorkspace($input: CreateWorkspaceInput!) {\n  createWorkspace(input: $input) {\n    __typename\n    ... on CreateWorkspacePayload {\n      workspace {\n        id\n        name\n      }\n    }\n    ...Failure\n  }\n}\n\nfragment Session on SessionPayload {\n  accessToken\n  refreshToken\n  expiresAt\n}\n\nfragment Failure on Error {\n  code\n  message\n  path\n}"): (typeof documents)["mutation SignUp($input: SignUpInput!) {\n  signUp(input: $input) {\n    __typename\n    ...Session\n    ...Failure\n  }\n}\n\nmutation RefreshSession($input: RefreshSessionInput!) {\n  refreshSession(input: $input) {\n    __typename\n    ...Session\n    ...Failure\n  }\n}\n\nmutation CreateWorkspace($input: CreateWorkspaceInput!) {\n  createWorkspace(input: $input) {\n    __typename\n    ... on CreateWorkspacePayload {\n      workspace {\n        id\n        name\n      }\n    }\n    ...Failure\n  }\n}\n\nfragment Session on SessionPayload {\n  accessToken\n  refreshToken\n  expiresAt\n}\n\nfragment Failure on Error {\n  code\n  message\n  path\n}"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "mutation CreateAgent($input: CreateAgentInput!) {\n  createAgent(input: $input) {\n    __typename\n    ... on CreateAgentPayload {\n      agent {\n        id\n        name\n      }\n    }\n    ...Failure\n  }\n}\n\nmutation StartRun($input: StartRunInput!) {\n  startRun(input: $input) {\n    __typename\n    ... on StartRunPayload {\n      run {\n        id\n      }\n    }\n    ...Failure\n    ... on RateLimitedError {\n      retryAfterMs\n    }\n  }\n}\n\nsubscription RunEvents($runId: ID!, $after: Int!) {\n  runEvents(runId: $runId, after: $after) {\n    __typename\n    seq\n    ... on TextDelta {\n      firstSeq\n      stepId\n      text\n    }\n    ... on ReasoningDelta {\n      firstSeq\n      stepId\n      text\n    }\n    ... on ToolCalled {\n      name\n      arguments\n    }\n    ... on RunRewound {\n      stepId\n      toSeq\n    }\n    ... on RunFinished {\n      textSha256\n      run {\n        status\n        failure {\n          code\n          message\n        }\n      }\n    }\n  }\n}"): (typeof documents)["mutation CreateAgent($input: CreateAgentInput!) {\n  createAgent(input: $input) {\n    __typename\n    ... on CreateAgentPayload {\n      agent {\n        id\n        name\n      }\n    }\n    ...Failure\n  }\n}\n\nmutation StartRun($input: StartRunInput!) {\n  startRun(input: $input) {\n    __typename\n    ... on StartRunPayload {\n      run {\n        id\n      }\n    }\n    ...Failure\n    ... on RateLimitedError {\n      retryAfterMs\n    }\n  }\n}\n\nsubscription RunEvents($runId: ID!, $after: Int!) {\n  runEvents(runId: $runId, after: $after) {\n    __typename\n    seq\n    ... on TextDelta {\n      firstSeq\n      stepId\n      text\n    }\n    ... on ReasoningDelta {\n      firstSeq\n      stepId\n      text\n    }\n    ... on ToolCalled {\n      name\n      arguments\n    }\n    ... on RunRewound {\n      stepId\n      toSeq\n    }\n    ... on RunFinished {\n      textSha256\n      run {\n        status\n        failure {\n          code\n          message\n        }\n      }\n    }\n  }\n}"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "query Runs($workspaceId: ID!, $first: Int!, $after: String) {\n  workspace(id: $workspaceId) {\n    runs(first: $first, after: $after) {\n      nodes {\n        id\n        status\n        createdAt\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n}\n\nquery Usage($workspaceId: ID!, $from: DateTime!, $to: DateTime!) {\n  workspace(id: $workspaceId) {\n    usage(from: $from, to: $to, interval: HOUR, groupBy: MODEL) {\n      totals {\n        runs\n        inputTokens\n        outputTokens\n        costUsd\n      }\n      groups {\n        label\n        totals {\n          llmCalls\n          costUsd\n        }\n      }\n    }\n  }\n}"): (typeof documents)["query Runs($workspaceId: ID!, $first: Int!, $after: String) {\n  workspace(id: $workspaceId) {\n    runs(first: $first, after: $after) {\n      nodes {\n        id\n        status\n        createdAt\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n}\n\nquery Usage($workspaceId: ID!, $from: DateTime!, $to: DateTime!) {\n  workspace(id: $workspaceId) {\n    usage(from: $from, to: $to, interval: HOUR, groupBy: MODEL) {\n      totals {\n        runs\n        inputTokens\n        outputTokens\n        costUsd\n      }\n      groups {\n        label\n        totals {\n          llmCalls\n          costUsd\n        }\n      }\n    }\n  }\n}"];
+
+export function graphql(source: string) {
+  return (documents as any)[source] ?? {};
+}
+
+export type DocumentType<TDocumentNode extends DocumentNode<any, any>> = TDocumentNode extends DocumentNode<  infer TType,  any>  ? TType  : never;
