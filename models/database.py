@@ -190,7 +190,7 @@ async def open_connection(database_url: str) -> "asyncpg.Connection[asyncpg.Reco
     transaction.
     """
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-        **credentials_of(database_url), server_settings={"application_name": "synapse"}
+        **credentials_of(database_url), server_settings={"application_name": "synapse-dedicated"}
     )
     return connection
 
