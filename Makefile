@@ -5,7 +5,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test check format schema clients migration graphiql clean
+.PHONY: help dev demo test check format schema clients migration catalogue graphiql clean
 
 # An environment that happens to be active is none of ours.
 unexport VIRTUAL_ENV
@@ -59,6 +59,9 @@ clients: $(SYNCED) ## Write the generated code of the example clients anew, from
 migration: $(SYNCED) ## Write the migration from the newest one to today's models: make migration NAME=add_teams
 	@test -n "$(NAME)" || { echo "It needs a name: make migration NAME=add_teams"; exit 2; }
 	@$(BIN)/python -m commands.migration "$(NAME)"
+
+catalogue: $(SYNCED) ## Write providers/models.json anew: contexts, abilities and prices, from the locked litellm
+	@$(BIN)/python -m commands.model_facts
 
 graphiql: $(PAGE) ## Build the GraphiQL page that the server offers to browsers
 

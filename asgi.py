@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from core.auth import KeyRing
+from core.envelopes import Envelopes
 from core.errors import ErrorCode
 from core.logs import configure_logs
 from core.settings import Settings
@@ -64,7 +65,8 @@ def create_app(settings: Settings, *, with_executor: bool = True) -> Starlette:
 @asynccontextmanager
 async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[Runtime]:
     """The parts of the process, for as long as the block lasts."""
-    keys = KeyRing.parse(settings.secret_keys.get_secret_value())
+    secret_keys = settings.secret_keys.get_secret_value()
+    keys, envelopes = KeyRing.parse(secret_keys), Envelopes.parse(secret_keys)
     bus = Bus.from_url(settings.redis_url)
     providers = Providers(settings)
     await migrate.require_current(settings.database_url)
@@ -72,7 +74,7 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
         await database.connect(settings.database_url, settings.database_pool_size)
         try:
             async with bus, executing(settings, providers, bus) if with_executor else nullcontext():
-                yield Runtime(settings, keys, bus, providers)
+                yield Runtime(settings, keys, envelopes, bus, providers)
         finally:
             await providers.aclose()
             await database.close()

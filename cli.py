@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         # Loaded only when asked for: the client needs nothing of the server, which takes seconds to import.
-        exit_code: int = import_module(f"commands.{arguments.command}").run(arguments)
+        exit_code: int = import_module(f"commands.{arguments.command.replace('-', '_')}").run(arguments)
         return exit_code
     except CommandFailed as error:
         complain(str(error))
@@ -51,6 +51,7 @@ def _add_server_commands(commands: "argparse._SubParsersAction[argparse.Argument
 
     commands.add_parser("worker", help="execute runs, without an API")
     commands.add_parser("migrate", help="bring the database to the schema of this version; again without harm")
+    commands.add_parser("rotate-keys", help="protect stored secrets with the newest of SECRET_KEYS; again without harm")
     commands.add_parser("schema", help="print the GraphQL schema")
 
 

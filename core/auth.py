@@ -1,7 +1,5 @@
 """Who calls, what their role allows, and the tokens that prove it."""
 
-import re
-from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,14 +8,11 @@ from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from core.errors import Forbidden, NotFound, StartupRefused, Unauthenticated
+from core.errors import Forbidden, NotFound, Unauthenticated
+from core.keys import derive_key, parse_secrets
 
 ISSUER = AUDIENCE = "synapse"
-SECRET_BYTES = 32
-_KID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 class Role(StrEnum):
@@ -73,7 +68,7 @@ class KeyRing:
 
     def __init__(self, secrets: Mapping[str, bytes]) -> None:
         self._signing_keys = {
-            kid: Ed25519PrivateKey.from_private_bytes(_derive(secret, "access token signing"))
+            kid: Ed25519PrivateKey.from_private_bytes(derive_key(secret, "access token signing"))
             for kid, secret in secrets.items()
         }
         self._public_keys = {kid: key.public_key() for kid, key in self._signing_keys.items()}
@@ -86,21 +81,7 @@ class KeyRing:
         Raises:
             StartupRefused: it is malformed; the message says which entry is and repeats no secret.
         """
-        secrets: dict[str, bytes] = {}
-        for position, entry in enumerate(text.split(","), start=1):
-            kid, _, encoded = entry.strip().partition(":")
-            if not _KID.fullmatch(kid) or kid in secrets:
-                raise StartupRefused(f"SECRET_KEYS: entry {position} needs a name of its own before its colon.")
-            try:
-                secrets[kid] = b64decode(encoded, validate=True)
-            except ValueError:
-                raise StartupRefused(f"SECRET_KEYS: the secret of {kid} is not base64.") from None
-            if len(secrets[kid]) != SECRET_BYTES:
-                raise StartupRefused(
-                    f"SECRET_KEYS: the secret of {kid} has {len(secrets[kid])} bytes instead of {SECRET_BYTES}."
-                    " Make one with: openssl rand -base64 32"
-                )
-        return cls(secrets)
+        return cls(parse_secrets(text))
 
     def issue_access_token(self, user_id: UUID, session_id: UUID, lifetime: timedelta) -> tuple[str, datetime]:
         """A signed token and when it expires, to the second."""
@@ -139,8 +120,3 @@ class KeyRing:
             raise Unauthenticated("The access token has expired.") from None
         except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise Unauthenticated("The access token is not valid.") from None
-
-
-def _derive(secret: bytes, purpose: str) -> bytes:
-    """32 bytes for one purpose (HKDF, RFC 5869), so that no two purposes ever share a key."""
-    return HKDF(SHA256(), length=32, salt=None, info=f"synapse {purpose}".encode()).derive(secret)

@@ -14,6 +14,7 @@
     |   `-- ProviderTimedOut    TIMED_OUT             the provider did not answer in time
     |-- ToolFailed              TOOL_FAILED           a tool that the model called failed, or is not there
     |-- RunLost                 (never shown)         another process owns the run now; stop writing
+    |-- SecretUnreadable        (never shown)         a stored secret can't be decrypted with the keys at hand
     |-- LogUnavailable          (never shown)         the run's events could not be stored; somebody else may resume it
     `-- StartupRefused          (never shown)         the process must not start like this; says what to do
 """
@@ -109,6 +110,10 @@ class ToolFailed(SynapseError):
 
 class RunLost(SynapseError):
     """This process no longer owns the run: its epoch was raised. Whoever holds it now does the writing."""
+
+
+class SecretUnreadable(SynapseError):
+    """A stored secret can't be decrypted. The message says why, and nothing of the secret."""
 
 
 class LogUnavailable(SynapseError):

@@ -21,6 +21,7 @@ class IdPrefix(StrEnum):
     USER = "user"
     MEMBERSHIP = "member"
     WORKSPACE = "ws"
+    PROVIDER_CREDENTIAL = "cred"
     AGENT = "agent"
     AGENT_VERSION = "agentver"
     THREAD = "thread"

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from core.envelopes import Envelopes
 from core.errors import ErrorCode, LogUnavailable, RunLost
 from core.settings import Settings
 from engine.agent_run import run_agent
@@ -17,7 +18,7 @@ from models.database import is_transient, transaction
 from models.notifications import Notification, listen
 from models.runs import RunStatus
 from providers.registry import Providers
-from services import claims
+from services import claims, provider_credentials
 from services.cancellations import take_away
 from services.claims import Claim
 from services.run_endings import Failure, Outcome, end_abruptly, lock_owned
@@ -44,7 +45,9 @@ class Executor:
         self._settings = settings
         self._bus = bus
         self._event_log = log
-        self._caller = ModelCaller(providers, bus)
+        self._providers = providers
+        envelopes = Envelopes.parse(settings.secret_keys.get_secret_value())
+        self._caller = ModelCaller(providers, envelopes, bus)
         self._engine = DurableEngine(settings.database_url, self.id, self._run)
         self._supervised: dict[UUID, asyncio.Task[None]] = {}
         self._executions: dict[UUID, Execution] = {}
@@ -63,6 +66,7 @@ class Executor:
         listening = listen(self._settings.database_url, self.id, self._heard, self._alive)
         self._listening = asyncio.create_task(listening)
         self._claiming = asyncio.create_task(self._claim_for_ever())
+        self._warming_up = asyncio.create_task(self._warm_up())
 
     async def stop(self, grace_s: float) -> None:
         """Take no more runs, give those at hand ``grace_s`` seconds, and hand the rest back to the queue."""
@@ -81,7 +85,15 @@ class Executor:
             # Once our lock is gone, others take what we still hold.
             _log.warning("could not hand runs back", error=repr(error))
         finally:
+            await _cancelled(self._warming_up)
             await _cancelled(self._listening)
+
+    async def _warm_up(self) -> None:
+        """Have at hand what the workspaces' providers need, before the first run that calls one."""
+        try:
+            await self._providers.warm_up(await provider_credentials.providers_in_use())
+        except Exception as error:
+            _log.warning("could not load providers ahead of their first call", error=repr(error))
 
     def _heard(self, notification: Notification, payload: str) -> None:
         match notification:

@@ -4,7 +4,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
+from core.envelopes import Envelopes
 from core.errors import ErrorCode, ProviderFailed, ToolFailed, ValidationFailed
 from core.events import FinishReason, LoggedEvent, ModelFinished, RunRewound, StepStarted
 from engine.execution import CancelRequested, Execution
@@ -19,6 +21,7 @@ from models.runs import Run
 from providers.catalogue import CatalogueEntry
 from providers.port import ChatMessage, ModelProvider, ModelRequest
 from providers.registry import Providers
+from services import provider_credentials
 from services.run_endings import Failure, StepOutcome, end_abandoned_calls, end_step, lock_owned
 from streaming.bus import Bus
 from streaming.log import insert_events, publish, step_started_seq
@@ -61,8 +64,9 @@ class _Attempt:
 class ModelCaller:
     """Makes model calls for the runs of this process, and writes down all that they yield and cost."""
 
-    def __init__(self, providers: Providers, bus: Bus) -> None:
+    def __init__(self, providers: Providers, envelopes: Envelopes, bus: Bus) -> None:
         self._providers = providers
+        self._envelopes = envelopes
         self._bus = bus
 
     async def load_history(self, connection: Connection, run: Run, version: AgentVersion) -> list[ChatMessage]:
@@ -78,7 +82,7 @@ class ModelCaller:
             RunLost: another process owns the run now.
         """
         model, *fallbacks = _models(task.version)
-        attempt = self._prepare(task, model)
+        attempt = await self._prepare(task, model)
         step = await self._begin(execution, task, attempt)
         if step.finished_at is not None:
             return step
@@ -86,7 +90,7 @@ class ModelCaller:
         for model in fallbacks:
             if not attempt.leaves_room_for_another:
                 break
-            failed, attempt = attempt, self._prepare(task, model)
+            failed, attempt = attempt, await self._prepare(task, model)
             async with transaction([task.run.workspace_id]):
                 await lock_owned(task.run.id, execution.claim.epoch)
                 await _close_call(failed)
@@ -95,13 +99,13 @@ class ModelCaller:
         await self._end(execution, task.run, step, attempt)
         return step
 
-    def _prepare(self, task: ModelTask, model: str) -> _Attempt:
+    async def _prepare(self, task: ModelTask, model: str) -> _Attempt:
         entry, version = self._providers.entry(model), task.version
         messages = compose(version, task.history, entry.context_window if entry else None)
         try:
-            provider, name = self._providers.resolve(model)
+            provider, name = await self._resolve(task.run.workspace_id, model)
             failure = None
-        except ValidationFailed as error:
+        except (ValidationFailed, ProviderFailed) as error:
             provider, name = None, ""
             failure = Failure(ErrorCode.PROVIDER_FAILED, error.message, retryable=False)
         request = ModelRequest(
@@ -115,6 +119,12 @@ class ModelCaller:
         if failure is not None:
             attempt.fail(failure)
         return attempt
+
+    async def _resolve(self, workspace_id: UUID, model: str) -> tuple[ModelProvider, str]:
+        """The model's provider, with the workspace's credential where it needs one, and its name there."""
+        key = self._providers.credential_key(model)
+        credential = await provider_credentials.load(self._envelopes, workspace_id, key) if key is not None else None
+        return self._providers.resolve(model, credential)
 
     async def _begin(self, execution: Execution, task: ModelTask, attempt: _Attempt) -> RunStep:
         """The step, with its first attempt's call, unless it ended before."""
@@ -186,7 +196,7 @@ async def _open_call(execution: Execution, run: Run, step: RunStep, attempt: _At
         run_id=run.id,
         step_id=step.id,
         agent_id=run.agent_id,
-        provider=attempt.model.partition("/")[0],
+        provider=attempt.model.partition("/")[0].partition(":")[0],
         model=attempt.model,
         status=LlmCallStatus.RUNNING,
         # Should this process die, nobody else will know.

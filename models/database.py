@@ -55,12 +55,14 @@ TABLES = [
         "run_steps",
         "run_events",
         "llm_calls",
+        "provider_credentials",
     )
 ]
 
 _SET_SCOPE = """
 SELECT set_config('app.workspace_ids', $1, true), set_config('app.user_id', $2, true),
-       set_config('app.email', $3, true), set_config('app.token_hash', $4, true), set_config('app.executor', $5, true)
+       set_config('app.email', $3, true), set_config('app.token_hash', $4, true), set_config('app.executor', $5, true),
+       set_config('app.key_rotation', $6, true)
 """
 
 
@@ -124,11 +126,13 @@ async def transaction(
     email: str | None = None,
     token_hash: str | None = None,
     executor: bool = False,
+    key_rotation: bool = False,
 ) -> AsyncIterator[Connection]:
     """One transaction that sees the rows of ``workspace_ids``, and what a look-up by name needs besides.
 
     ``user_id``: that user's own account, memberships and sessions. ``email``, ``token_hash``: the one account or
-    refresh token of that address or hash, before anybody is known. ``executor``: all runs, to claim them.
+    refresh token of that address or hash, before anybody is known. ``executor``: all runs, to claim them, and which
+    providers' credentials there are. ``key_rotation``: all credentials, to wrap their keys anew.
 
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
     connection, so start tasks after it.
@@ -142,6 +146,7 @@ async def transaction(
                 email or "",
                 token_hash or "",
                 "on" if executor else "",
+                "on" if key_rotation else "",
             ],
         )
         yield connection

@@ -1,10 +1,17 @@
-"""What is known of each model."""
+"""What is known of each model, and how models are named."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from core.events import TokenUsage
+from providers.prices import PriceList
+
+DEFAULT_CREDENTIAL = "default"
+MAX_MODEL_NAME_CHARACTERS = 200
+
+_CREDENTIAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class ProviderName(StrEnum):
@@ -21,17 +28,44 @@ class ProviderName(StrEnum):
     LITELLM = "LITELLM"
     SCRIPTED = "SCRIPTED"
 
-    def model(self, name: str) -> str:
-        """The public name of this provider's model ``name``: ``provider/name``."""
-        return f"{self.value.lower()}/{name}"
+    def model(self, name: str, credential: str = DEFAULT_CREDENTIAL) -> str:
+        """The public name of this provider's model ``name``, called with ``credential``."""
+        prefix = self.value.lower()
+        return f"{prefix}/{name}" if credential == DEFAULT_CREDENTIAL else f"{prefix}:{credential}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """A model's public name, taken apart: ``provider/model``, or ``provider:credential/model``."""
+
+    provider: ProviderName
+    credential: str
+    model: str
+
+    @classmethod
+    def parse(cls, text: str) -> "ModelName | None":
+        """None when it can't be the name of a model, whoever serves it."""
+        prefix, _, model = text.partition("/")
+        provider, colon, credential = prefix.partition(":")
+        if not _is_plausible(model) or not provider.islower() or provider.upper() not in ProviderName.__members__:
+            return None
+        if colon and not is_credential_name(credential):
+            return None
+        return cls(ProviderName(provider.upper()), credential or DEFAULT_CREDENTIAL, model)
+
+
+def is_credential_name(text: str) -> bool:
+    """Whether a credential can have this name: it stands between a colon and a slash."""
+    return _CREDENTIAL_NAME.fullmatch(text) is not None
+
+
+def _is_plausible(model: str) -> bool:
+    return 0 < len(model) <= MAX_MODEL_NAME_CHARACTERS and model.isprintable() and model == model.strip()
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """One model. ``name`` is ``provider/model``; None means unknown; prices are US dollars per million tokens.
-
-    ``available``: it can be called now.
-    """
+    """One model. ``name`` is its public name; None means unknown. ``available``: it can be called now."""
 
     name: str
     provider: ProviderName
@@ -39,12 +73,17 @@ class CatalogueEntry:
     max_output_tokens: int | None
     supports_tools: bool
     supports_structured_output: bool
-    input_usd_per_million_tokens: Decimal | None
-    output_usd_per_million_tokens: Decimal | None
+    prices: PriceList | None
     available: bool
+
+    @property
+    def input_usd_per_million_tokens(self) -> Decimal | None:
+        return self.prices.usual.input_usd if self.prices else None
+
+    @property
+    def output_usd_per_million_tokens(self) -> Decimal | None:
+        return self.prices.usual.output_usd if self.prices else None
 
     def cost_usd(self, usage: TokenUsage) -> Decimal:
         """What a call costs in US dollars, exactly; nothing where the price is unknown."""
-        input_price = self.input_usd_per_million_tokens or Decimal(0)
-        output_price = self.output_usd_per_million_tokens or Decimal(0)
-        return (usage.input_tokens * input_price + usage.output_tokens * output_price) / 1_000_000
+        return self.prices.cost_usd(usage) if self.prices else Decimal(0)

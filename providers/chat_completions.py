@@ -6,20 +6,20 @@ OpenRouter, DeepSeek and Gemini where they differ. Pure: bytes in, events out; t
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from core.errors import ProviderFailed
-from core.events import FinishReason, ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage, ToolCalled
+from core.events import FinishReason, ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage
 from providers.failures import failure_of_document, failure_of_error
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from providers.sse import EventStreamDecoder
+from providers.tool_calls import ToolCallAssembler
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 
-_FINISH_REASONS = {
+FINISH_REASONS = {
     "stop": FinishReason.STOP,
     "length": FinishReason.LENGTH,
     "tool_calls": FinishReason.TOOL_CALLS,
@@ -31,7 +31,12 @@ _DOCUMENT_STARTS = (b"{", b"[", b"<", b'"')
 
 
 def encode_request(request: ModelRequest, *, token_limit_field: str = "max_tokens") -> bytes:
-    """The JSON body of ``POST /chat/completions`` for ``request``, asking for a stream with usage.
+    """The JSON body of ``POST /chat/completions`` for ``request``; see `request_body`."""
+    return orjson.dumps(request_body(request, token_limit_field=token_limit_field))
+
+
+def request_body(request: ModelRequest, *, token_limit_field: str = "max_tokens") -> dict[str, Any]:
+    """What to ask for: a stream with usage.
 
     ``token_limit_field``: OpenAI's own newer models refuse ``max_tokens``, most other servers know nothing else.
     """
@@ -59,7 +64,7 @@ def encode_request(request: ModelRequest, *, token_limit_field: str = "max_token
             "type": "json_schema",
             "json_schema": {"name": "output", "schema": request.output_schema},
         }
-    return orjson.dumps(body)
+    return body
 
 
 def _encode_message(message: ChatMessage) -> dict[str, Any]:
@@ -79,15 +84,6 @@ def _encode_message(message: ChatMessage) -> dict[str, Any]:
     return encoded
 
 
-@dataclass(slots=True)
-class _PartialCall:
-    """A tool call whose arguments are still arriving."""
-
-    call_id: str
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
-
-
 class ChatCompletionsDecoder:
     """Turns the body of one streamed answer, cut anywhere, into its events.
 
@@ -99,8 +95,7 @@ class ChatCompletionsDecoder:
         self._sse = EventStreamDecoder()
         self._document: bytearray | None = None
         self._begun = False
-        self._calls: list[_PartialCall] = []
-        self._call_at: dict[int, _PartialCall] = {}
+        self._calls = ToolCallAssembler()
         self._reason: FinishReason | None = None
         self._usage: TokenUsage | None = None
         self.done = False
@@ -161,57 +156,36 @@ class ChatCompletionsDecoder:
                 self._take_reason(reason)
 
     def _take_call(self, delta: dict[str, Any], completion_id: str) -> None:
-        """Add to the call at the delta's index. Gemini numbers all calls 0, or none: a new id is a new call too."""
-        index, call_id = _count(delta.get("index")), _text(delta.get("id"))
-        call = self._call_at.get(index)
-        if call is None or (call_id and call_id != call.call_id):
-            call = _PartialCall(call_id or f"call_{completion_id}_{len(self._calls)}")
-            self._calls.append(call)
-            self._call_at[index] = call
         function = _object(delta.get("function"))
-        call.name = _text(function.get("name")) or call.name
-        call.arguments.append(_text(function.get("arguments")))
+        self._calls.take(
+            _count(delta.get("index")),
+            _text(delta.get("id")),
+            _text(function.get("name")),
+            _text(function.get("arguments")),
+            call_prefix=completion_id,
+        )
 
     def _take_reason(self, reason: str) -> None:
         if reason == "error":  # OpenRouter: the model's host failed
             raise ProviderFailed("The provider broke off its answer with an error.", retryable=True)
-        self._reason = _FINISH_REASONS.get(reason, FinishReason.STOP)
+        self._reason = FINISH_REASONS.get(reason, FinishReason.STOP)
 
     def _finish(self) -> Iterator[ModelEvent]:
         """End the answer, once. [DONE] without a reason is the provider's word that all is well."""
         if self.done:
             return
         self.done = True
-        reason = self._reason or FinishReason.STOP
-        calls = [_tool_called(call) for call in self._calls if call.name]
-        if reason is FinishReason.LENGTH or reason is FinishReason.CONTENT_FILTER:
-            calls = [call for call in calls if not isinstance(call.arguments, str)]  # cut off in the middle
-        elif calls:
-            reason = FinishReason.TOOL_CALLS  # some servers say "stop" all the same
+        calls, reason = self._calls.finish(self._reason or FinishReason.STOP)
         yield from calls
         yield ModelFinished(reason, self._usage)
 
 
-def _tool_called(call: _PartialCall) -> ToolCalled:
-    """The finished call. No arguments are ``{}``; what is not JSON stays the string that the model wrote.
-
-    No tool's schema takes that string, so the model is told of its mistake like of any other wrong argument and can
-    mend it, which costs less than failing the whole answer.
-    """
-    written = "".join(call.arguments)
-    try:
-        arguments = orjson.loads(written) if written.strip() else {}
-    except orjson.JSONDecodeError:
-        arguments = written
-    if "\\u0000" in written:
-        arguments = _without_nul(arguments)
-    return ToolCalled(call.call_id, call.name, arguments)
-
-
 def _token_usage(usage: dict[str, Any]) -> TokenUsage:
+    """xAI and Gemini leave what the model thought out of the completion's tokens, but not out of the total."""
+    input_tokens = _count(usage.get("prompt_tokens"))
     return TokenUsage(
-        input_tokens=_count(usage.get("prompt_tokens")),
-        output_tokens=_count(usage.get("completion_tokens")),
+        input_tokens=input_tokens,
+        output_tokens=max(_count(usage.get("completion_tokens")), _count(usage.get("total_tokens")) - input_tokens),
         cached_tokens=_count(_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
     )
 
@@ -260,13 +234,3 @@ def _text(value: Any) -> str:
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    if isinstance(value, dict):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
-    return value

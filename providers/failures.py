@@ -18,8 +18,8 @@ _LASTING_FAULTS = ("invalid", "auth", "permission", "not_found", "quota", "billi
 
 def failure_of_status(status: int, body: bytes, retry_after: str | None) -> ProviderFailed:
     """The error for an answer with an HTTP status other than 200. ``retry_after``: its Retry-After header."""
-    message = _message(_json(body))
-    retryable = _is_retryable(status)
+    message = message_of(_json(body))
+    retryable = is_retryable(status)
     return ProviderFailed(
         f"The provider answered with HTTP {status}: {message}" if message else f"The provider answered HTTP {status}.",
         retryable=retryable,
@@ -36,12 +36,12 @@ def failure_of_error(error: Any) -> ProviderFailed:
     fields = error if isinstance(error, dict) else {}
     code = str(fields.get("code"))
     if code.isdecimal():
-        retryable = _is_retryable(int(code))
+        retryable = is_retryable(int(code))
     else:
         kind = f"{code} {fields.get('type')}".lower()
         retryable = not any(fault in kind for fault in _LASTING_FAULTS) or "rate_limit" in kind
     return ProviderFailed(
-        f"The provider reported an error: {_message(error) or 'no reason given'}", retryable=retryable
+        f"The provider reported an error: {message_of(error) or 'no reason given'}", retryable=retryable
     )
 
 
@@ -80,7 +80,8 @@ def presentable(message: str, secret: str) -> str:
     return line if len(line) <= MAX_MESSAGE_CHARACTERS else f"{line[: MAX_MESSAGE_CHARACTERS - 1]}…"
 
 
-def _is_retryable(status: int) -> bool:
+def is_retryable(status: int) -> bool:
+    """Whether the same request may succeed later, after an answer with this HTTP status."""
     return status in _RETRYABLE_STATUSES or status >= 500
 
 
@@ -91,7 +92,7 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _message(document: Any) -> str:
+def message_of(document: Any) -> str:
     """The words of an error body: ``{"error": {"message"}}`` as OpenAI has it, or one of the shapes seen elsewhere."""
     for _ in range(3):
         if not isinstance(document, dict):

@@ -1,17 +1,16 @@
-"""Any endpoint that speaks OpenAI's chat-completions stream, over one pooled HTTP session."""
+"""Any endpoint that speaks OpenAI's chat-completions stream."""
 
 import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from types import SimpleNamespace
 
 import aiohttp
 
 from core.errors import ProviderFailed, ProviderTimedOut
 from core.events import ModelEvent
 from providers.chat_completions import MAX_DOCUMENT_BYTES, ChatCompletionsDecoder, encode_request
+from providers.connections import Attempt, Connections, hang_up
 from providers.failures import failure_of_status, presentable
 from providers.port import ModelRequest
 
@@ -22,31 +21,27 @@ END_OF_BODY_TIMEOUT_S = 0.1
 _OPENAI = "https://api.openai.com/"
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """One try to send a request; ``reused``: on a connection that has served others before."""
-
-    reused: bool = False
-
-
-async def _note_reuse(
-    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams
-) -> None:
-    context.trace_request_ctx.reused = True
-
-
 class OpenAICompatibleProvider:
     """Adapter to ``base_url`` (up to and including ``/v1``); ``api_key`` goes into the Authorization header alone.
 
-    ``idle_timeout_s``: the longest silence within one answer, before its first byte too.
+    ``idle_timeout_s``: the longest silence within one answer, before its first byte too. ``connections``: those to use
+    and to leave open, instead of some of its own.
     """
 
-    def __init__(self, base_url: str, api_key: str = "", *, idle_timeout_s: float) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str = "",
+        *,
+        idle_timeout_s: float,
+        connections: Connections | None = None,
+    ) -> None:
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._api_key = api_key.strip()
         self._token_limit_field = "max_completion_tokens" if base_url.startswith(_OPENAI) else "max_tokens"
+        self._owns_connections = connections is None
+        self._connections = connections or Connections()
         self._timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S, sock_read=idle_timeout_s)
-        self._session: aiohttp.ClientSession | None = None
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """See `providers.port.ModelProvider.stream`."""
@@ -67,10 +62,9 @@ class OpenAICompatibleProvider:
                 await _await_end_of_body(response)
 
     async def aclose(self) -> None:
-        """Close the session and all its connections. A stream still being read fails as if its connection broke."""
-        if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+        """Close its own connections. A stream still being read fails as if its connection broke."""
+        if self._owns_connections:
+            await self._connections.aclose()
 
     @asynccontextmanager
     async def _answer(self, request: ModelRequest) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -81,7 +75,7 @@ class OpenAICompatibleProvider:
                 raise await _refusal(response)
             yield response
         finally:
-            await _hang_up(response)
+            await hang_up(response)
 
     async def _send(self, body: bytes) -> aiohttp.ClientResponse:
         """Post ``body`` and await the answer's headers.
@@ -93,30 +87,19 @@ class OpenAICompatibleProvider:
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
         while True:
-            attempt = _Attempt()
+            attempt = Attempt()
             try:
-                return await self._opened_session().post(
+                return await self._connections.session.post(
                     self._url,
                     data=io.BytesIO(body),  # sent in pieces: aiohttp warns of large bytes, which it sends in one
                     headers=headers,
                     allow_redirects=False,
+                    timeout=self._timeout,
                     trace_request_ctx=attempt,
                 )
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not attempt.reused:
                     raise
-
-    def _opened_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            tracing = aiohttp.TraceConfig()
-            tracing.on_connection_reuseconn.append(_note_reuse)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # how many calls run at once is decided by who starts them
-                timeout=self._timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[tracing],
-            )
-        return self._session
 
 
 @contextmanager
@@ -156,18 +139,3 @@ async def _await_end_of_body(response: aiohttp.ClientResponse) -> None:
             await response.content.wait_eof()
     except (aiohttp.ClientError, TimeoutError):
         pass
-
-
-async def _hang_up(response: aiohttp.ClientResponse) -> None:
-    """Close the connection of an answer that has not ended, and return once it is closed.
-
-    A finished answer has given its connection back already. ``abort``, for a TLS connection's ``close`` would await
-    the provider's good-bye while it goes on generating.
-    """
-    connection = response.connection
-    if connection is None:
-        return
-    if connection.transport is not None:
-        connection.transport.abort()
-    response.close()
-    await asyncio.sleep(0)  # the loop closes the socket in its next round

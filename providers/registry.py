@@ -1,21 +1,41 @@
-"""Which providers there are, by the settings, and which of them serves a model: ``provider/model``."""
+"""Which models there are for a workspace, by the settings and its credentials, and which adapter serves each."""
 
 import asyncio
-from decimal import Decimal
-from urllib.parse import urlsplit
+from collections.abc import Collection, Iterable, Iterator
+from difflib import get_close_matches
+from typing import Final
 
-from core.errors import StartupRefused, ValidationFailed
+from core.errors import ProviderFailed, StartupRefused, ValidationFailed
 from core.settings import Settings
 from providers import local, scripted
-from providers.catalogue import CatalogueEntry, ProviderName
+from providers.catalogue import DEFAULT_CREDENTIAL, CatalogueEntry, ModelName, ProviderName
+from providers.connections import Connections
+from providers.credentials import Credential, is_http_url
+from providers.litellm import LiteLLM, LiteLLMProvider
 from providers.local import LocalProvider
+from providers.model_facts import model_facts
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ModelProvider
+from providers.prices import FREE
 from providers.scripted import ScriptedProvider
 
-MAX_MODEL_NAME_CHARACTERS = 200
+# A credential, by what tells it from others of its workspace.
+CredentialKey = tuple[ProviderName, str]
 
-_FREE = Decimal(0)
+# Where models may have names that we have not heard of.
+_OPEN: Final = frozenset({ProviderName.OPENAI_COMPATIBLE, ProviderName.OLLAMA, ProviderName.LITELLM})
+# Served by our own adapter, at these addresses unless the credential names another.
+_CHAT_COMPLETIONS: Final = {
+    ProviderName.OPENAI: "https://api.openai.com/v1",
+    ProviderName.XAI: "https://api.x.ai/v1",
+}
+# Served through litellm, which knows them by these names.
+_LITELLM_FAMILIES: Final = {
+    ProviderName.ANTHROPIC: ("anthropic", "https://api.anthropic.com"),
+    ProviderName.GOOGLE: ("gemini", "https://generativelanguage.googleapis.com/v1beta"),
+    ProviderName.MISTRAL: ("mistral", "https://api.mistral.ai/v1"),
+}
+NEEDING_LITELLM: Final = frozenset({*_LITELLM_FAMILIES, ProviderName.LITELLM})
 
 
 class Providers:
@@ -26,78 +46,161 @@ class Providers:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._providers: dict[ProviderName, ModelProvider] = {ProviderName.LOCAL: LocalProvider()}
-        self._catalogue = [_local_entry()]
-        if settings.openai_compatible_base_url:
-            self._providers[ProviderName.OPENAI_COMPATIBLE] = _openai_compatible(settings)
-            self._catalogue += [_openai_compatible_entry(name) for name in settings.openai_compatible_models]
+        self._idle_timeout_s = settings.provider_idle_timeout_s
+        self._connections = Connections()
+        self._litellm = LiteLLM(self._connections)
+        self._built_in: dict[ProviderName, ModelProvider] = {ProviderName.LOCAL: LocalProvider()}
+        self._of_server = {entry.name: entry for entry in _entries_of_server(settings)}
+        self._endpoint = _endpoint(settings)
         if settings.scripted_provider:
-            self._providers[ProviderName.SCRIPTED] = ScriptedProvider()
-            self._catalogue.append(_echo_entry())
-        self._listed = {entry.name: entry for entry in self._catalogue}
+            self._built_in[ProviderName.SCRIPTED] = ScriptedProvider()
 
-    def catalogue(self) -> list[CatalogueEntry]:
-        """The models that can be listed. An OpenAI-compatible endpoint may serve others besides."""
-        return list(self._catalogue)
+    def catalogue(self, credentials: Collection[CredentialKey] = ()) -> list[CatalogueEntry]:
+        """The models that can be listed for a workspace with these credentials; those of others are not available.
+
+        Ollama, an OpenAI-compatible endpoint and litellm may serve others besides.
+        """
+        own_endpoint = (ProviderName.OPENAI_COMPATIBLE, DEFAULT_CREDENTIAL) in credentials
+        listed = [
+            entry
+            for entry in self._of_server.values()
+            if not (own_endpoint and entry.provider is ProviderName.OPENAI_COMPATIBLE)
+        ]
+        return [*listed, *_known_entries(credentials)]
 
     def entry(self, model_name: str) -> CatalogueEntry | None:
-        """What is known of a model; None for one that is not listed."""
-        return self._listed.get(model_name)
+        """What is known of a model, whoever asks; None for one that nothing is known of."""
+        if model_name in self._of_server:
+            return self._of_server[model_name]
+        name = ModelName.parse(model_name)
+        return _known_entry(name, available=False) if name is not None else None
 
-    def knows(self, model_name: str) -> bool:
-        """Whether a model of this name can be asked for; it need not be available."""
-        return self._provider_of(model_name) is not None
-
-    def resolve(self, model_name: str, path: tuple[str, ...] = ()) -> tuple[ModelProvider, str]:
-        """The provider of ``model_name``, and the name that it knows the model by.
+    def require(self, model_name: str, path: tuple[str, ...] = ()) -> ModelName:
+        """The name, taken apart, of a model that can be asked for; it need not be available.
 
         Raises:
-            ValidationFailed: there is no such model; the message lists those that can be called. ``path`` is passed on.
+            ValidationFailed: there is no such model; the message lists similar ones. ``path`` is passed on.
         """
-        provider = self._provider_of(model_name)
-        if provider is None:
-            raise ValidationFailed(f"There is no such model. Available: {', '.join(self._choices()) or 'none'}.", path)
-        return provider, model_name.partition("/")[2]
+        name = ModelName.parse(model_name)
+        if name is None or not (model_name in self._of_server or name.provider in _OPEN or _known_entry(name, False)):
+            raise ValidationFailed(self._no_such_model(model_name), path)
+        return name
+
+    def credential_key(self, model_name: str) -> CredentialKey | None:
+        """Which of a workspace's credentials a model is called with; None where none is needed.
+
+        Raises:
+            ValidationFailed: there is no such model.
+        """
+        name = self.require(model_name)
+        return None if name.provider in self._built_in else (name.provider, name.credential)
+
+    def resolve(self, model_name: str, credential: Credential | None = None) -> tuple[ModelProvider, str]:
+        """The provider of ``model_name``, and the name that it knows the model by.
+
+        ``credential``: what the workspace that calls has set for it.
+
+        Raises:
+            ValidationFailed: there is no such model. ProviderFailed: it needs a credential, and there is none.
+        """
+        name = self.require(model_name)
+        if (built_in := self._built_in.get(name.provider)) is not None:
+            return built_in, name.model
+        if credential is None and (name.provider, name.credential) == (
+            ProviderName.OPENAI_COMPATIBLE,
+            DEFAULT_CREDENTIAL,
+        ):
+            credential = self._endpoint
+        if credential is None:
+            message = f"The workspace has no credential {name.credential!r} for {name.provider}: set one."
+            raise ProviderFailed(message, retryable=False)
+        return self._adapter(name.provider, credential), name.model
+
+    async def warm_up(self, providers: Iterable[ProviderName]) -> None:
+        """Load ahead of its first call what these providers need."""
+        if not NEEDING_LITELLM.isdisjoint(providers):
+            await self._litellm.warm_up()
 
     async def aclose(self) -> None:
         """Release the connections and child processes of all providers."""
-        await asyncio.gather(*(provider.aclose() for provider in self._providers.values()))
+        await asyncio.gather(self._connections.aclose(), *(provider.aclose() for provider in self._built_in.values()))
 
-    def _provider_of(self, model_name: str) -> ModelProvider | None:
-        prefix, _, model = model_name.partition("/")
-        if model_name in self._listed:
-            return self._providers[ProviderName(prefix.upper())]
-        if prefix == "openai_compatible" and _is_plausible(model):
-            return self._providers.get(ProviderName.OPENAI_COMPATIBLE)
+    def _adapter(self, provider: ProviderName, credential: Credential) -> ModelProvider:
+        """An adapter for one call: it has no state but what it shares with the others."""
+        if provider is ProviderName.LITELLM:
+            return self._through_litellm(None, credential)
+        if provider in _LITELLM_FAMILIES:
+            family, usual_url = _LITELLM_FAMILIES[provider]
+            return self._through_litellm(
+                family, Credential(credential.api_key, (credential.base_url or usual_url).rstrip("/"))
+            )
+        base_url = credential.base_url or _CHAT_COMPLETIONS[provider]
+        if provider is ProviderName.OLLAMA:
+            base_url = f"{base_url.rstrip('/').removesuffix('/v1')}/v1"
+        return OpenAICompatibleProvider(
+            base_url, credential.api_key, idle_timeout_s=self._idle_timeout_s, connections=self._connections
+        )
+
+    def _through_litellm(self, family: str | None, credential: Credential) -> LiteLLMProvider:
+        return LiteLLMProvider(self._litellm, family, credential, idle_timeout_s=self._idle_timeout_s)
+
+    def _no_such_model(self, model_name: str) -> str:
+        similar = get_close_matches(model_name, [*self._of_server, *model_facts()], n=5)
+        hint = f" Similar ones: {', '.join(similar)}." if similar else ""
+        free = ", ".join(name for name, entry in self._of_server.items() if entry.available)
+        return (
+            f"There is no such model.{hint} Without a credential there are: {free or 'none'}. The query `models` lists"
+            " all; besides, any name can stand behind openai_compatible/, ollama/ and litellm/."
+        )
+
+
+def _known_entries(credentials: Collection[CredentialKey]) -> Iterator[CatalogueEntry]:
+    """All models that facts are known of, once for each credential that serves them."""
+    names = {provider: {DEFAULT_CREDENTIAL: False} for provider in ProviderName}
+    for provider, credential in sorted(credentials):
+        names[provider][credential] = True
+    for full_name in model_facts():
+        prefix, _, model = full_name.partition("/")
+        provider = ProviderName(prefix.upper())
+        for credential, available in names[provider].items():
+            if (entry := _known_entry(ModelName(provider, credential, model), available)) is not None:
+                yield entry
+
+
+def _known_entry(name: ModelName, available: bool) -> CatalogueEntry | None:
+    facts = model_facts().get(name.provider.model(name.model))
+    if facts is None:
         return None
-
-    def _choices(self) -> list[str]:
-        choices = [entry.name for entry in self._catalogue if entry.available]
-        if ProviderName.OPENAI_COMPATIBLE in self._providers:
-            choices.append("openai_compatible/ with any name that the endpoint serves")
-        return choices
-
-
-def _is_plausible(model: str) -> bool:
-    return 0 < len(model) <= MAX_MODEL_NAME_CHARACTERS and model.isprintable() and model == model.strip()
-
-
-def _openai_compatible(settings: Settings) -> OpenAICompatibleProvider:
-    base_url = settings.openai_compatible_base_url or ""
-    if not _is_http_url(base_url):
-        raise StartupRefused("OPENAI_COMPATIBLE_BASE_URL must be an http or https URL, such as https://host/v1.")
-    key = settings.openai_compatible_api_key
-    return OpenAICompatibleProvider(
-        base_url, key.get_secret_value() if key else "", idle_timeout_s=settings.provider_idle_timeout_s
+    return CatalogueEntry(
+        name=name.provider.model(name.model, name.credential),
+        provider=name.provider,
+        context_window=facts.context_tokens,
+        max_output_tokens=facts.output_tokens,
+        supports_tools=facts.tools,
+        supports_structured_output=facts.structured_output,
+        prices=facts.prices,
+        available=available,
     )
 
 
-def _is_http_url(text: str) -> bool:
-    try:
-        url = urlsplit(text)
-        return url.scheme in ("http", "https") and bool(url.hostname)
-    except ValueError:
-        return False
+def _endpoint(settings: Settings) -> Credential | None:
+    """The server's own OpenAI-compatible endpoint, if it has one."""
+    base_url = settings.openai_compatible_base_url
+    if not base_url:
+        return None
+    if not is_http_url(base_url):
+        raise StartupRefused("OPENAI_COMPATIBLE_BASE_URL must be an http or https URL, such as https://host/v1.")
+    key = settings.openai_compatible_api_key
+    return Credential(key.get_secret_value() if key else "", base_url)
+
+
+def _entries_of_server(settings: Settings) -> Iterator[CatalogueEntry]:
+    """The models that need no credential of a workspace."""
+    yield _local_entry()
+    if settings.openai_compatible_base_url:
+        yield from map(_openai_compatible_entry, settings.openai_compatible_models)
+    if settings.scripted_provider:
+        yield _echo_entry()
 
 
 def _local_entry() -> CatalogueEntry:
@@ -108,8 +211,7 @@ def _local_entry() -> CatalogueEntry:
         max_output_tokens=local.MAX_OUTPUT_TOKENS,
         supports_tools=False,  # it is too small to learn of tools from its prompt
         supports_structured_output=True,  # llama.cpp constrains its tokens to the schema
-        input_usd_per_million_tokens=_FREE,
-        output_usd_per_million_tokens=_FREE,
+        prices=FREE,
         available=local.is_installed(),
     )
 
@@ -122,8 +224,7 @@ def _openai_compatible_entry(model: str) -> CatalogueEntry:
         max_output_tokens=None,
         supports_tools=True,  # the protocol has both; whether the model does is its operator's to know
         supports_structured_output=True,
-        input_usd_per_million_tokens=None,
-        output_usd_per_million_tokens=None,
+        prices=None,
         available=True,
     )
 
@@ -136,7 +237,6 @@ def _echo_entry() -> CatalogueEntry:
         max_output_tokens=None,
         supports_tools=False,
         supports_structured_output=False,
-        input_usd_per_million_tokens=_FREE,
-        output_usd_per_million_tokens=_FREE,
+        prices=FREE,
         available=True,
     )

@@ -8,6 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from core.auth import KeyRing, Principal
+from core.envelopes import Envelopes
 from core.errors import NotFound, Unauthenticated
 from core.ids import new_id
 from core.settings import Settings
@@ -28,6 +29,7 @@ class Runtime:
 
     settings: Settings
     keys: KeyRing
+    envelopes: Envelopes
     bus: Bus
     providers: Providers
 

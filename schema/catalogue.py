@@ -5,32 +5,19 @@ from typing import Annotated, Self
 
 import strawberry
 
-from providers.catalogue import CatalogueEntry, ProviderName
+from providers.catalogue import CatalogueEntry
 from resolvers import catalogue
-from schema.enums import publish_enum
 from schema.fields import field
 from schema.info import Info
-
-publish_enum(
-    ProviderName,
-    "Who serves a model. A model's name begins with it, in lower case.",
-    name="Provider",
-    OPENAI="OpenAI.",
-    ANTHROPIC="Anthropic.",
-    GOOGLE="Google.",
-    MISTRAL="Mistral.",
-    XAI="xAI.",
-    OLLAMA="An Ollama server.",
-    LOCAL="A model that the server itself runs; needs no key.",
-    OPENAI_COMPATIBLE="Any other endpoint that speaks OpenAI's chat completions.",
-    LITELLM="Any other that litellm knows, as litellm/ITS_NAME.",
-    SCRIPTED="Scripted answers, for tests and demonstrations; only where the server is set up to offer them.",
-)
+from schema.providers import ProviderName
 
 
 @strawberry.type(description="An entry of the model catalogue.")
 class Model:
-    name: str = strawberry.field(description="provider/model, the provider in lower case: local/smollm2-135m.")
+    name: str = strawberry.field(
+        description="provider/model, the provider in lower case: openai/gpt-5. With another credential of the provider"
+        " than `default`, its name stands in between: openai:NAME/model."
+    )
     provider: ProviderName = strawberry.field(description="Who serves it.")
     context_window: int | None = strawberry.field(
         description="Tokens that it can take in and put out; null if unknown."
@@ -72,4 +59,4 @@ class CatalogueQuery:
         workspace_id: Annotated[strawberry.ID, strawberry.argument(description="The workspace that asks.")],
         provider: Annotated[ProviderName | None, strawberry.argument(description="Only this provider's.")] = None,
     ) -> list[Model]:
-        return [Model.of(entry) for entry in catalogue.models(info.context, workspace_id, provider)]
+        return [Model.of(entry) for entry in await catalogue.models(info.context, workspace_id, provider)]

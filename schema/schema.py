@@ -7,6 +7,7 @@ from schema.agents import AgentMutation, AgentQuery
 from schema.catalogue import CatalogueQuery
 from schema.execution import Schema
 from schema.nodes import NodeQuery
+from schema.provider_credentials import ProviderCredentialMutation
 from schema.run_events import EVENT_TYPES, RunEventSubscription
 from schema.runs import RunMutation, RunQuery
 from schema.threads import ThreadQuery
@@ -19,7 +20,7 @@ class Query(NodeQuery, AccountQuery, WorkspaceQuery, AgentQuery, ThreadQuery, Ru
 
 
 @strawberry.type(description="What can be changed. Expected failures are members of each result.")
-class Mutation(AccountMutation, WorkspaceMutation, AgentMutation, RunMutation):
+class Mutation(AccountMutation, WorkspaceMutation, ProviderCredentialMutation, AgentMutation, RunMutation):
     pass
 
 

@@ -11,7 +11,7 @@ from core.ids import IdPrefix
 from models.users import User as UserRow
 from models.workspaces import Membership as MembershipRow
 from models.workspaces import Workspace as WorkspaceRow
-from resolvers import agents, runs, threads, usage, workspaces
+from resolvers import agents, provider_credentials, runs, threads, usage, workspaces
 from schema.agents import Agent
 from schema.enums import publish_enum
 from schema.errors import ConflictError, ValidationError
@@ -19,6 +19,7 @@ from schema.fields import Input, field, mutation
 from schema.info import Info
 from schema.nodes import Node
 from schema.pages import After, Connection, First
+from schema.provider_credentials import ProviderCredential
 from schema.run_filters import Filter, selection_of
 from schema.runs import Run
 from schema.threads import Thread
@@ -102,6 +103,11 @@ class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
         selection = selection_of(filter)
         page = await runs.page_of_runs(info.context, "workspace_id", self.key, selection, first=first, after=after)
         return Connection.of(page, Run.of)
+
+    @field("What it calls model providers with, oldest first. For owners and admins: null, with FORBIDDEN, for others.")
+    async def provider_credentials(self, info: Info) -> list[ProviderCredential] | None:
+        rows = await provider_credentials.of_workspace(info.context, self.key)
+        return [ProviderCredential.of(row) for row in rows]
 
     @field(
         "Figures over [from, to), in UTC buckets of interval, split by groupBy; too many buckets is VALIDATION_FAILED."

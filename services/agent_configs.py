@@ -81,7 +81,7 @@ def _require_models(config: AgentConfig, providers: Providers) -> None:
 
 def _require_model(name: str, path: Path, providers: Providers) -> None:
     require_text(name, path, max_chars=MAX_MODEL_CHARS, what="The model's name")
-    providers.resolve(name, path)
+    providers.require(name, path)
 
 
 def _require_instructions(instructions: str) -> None:

@@ -48,6 +48,13 @@ CANCEL_RUN = f"""mutation ($input: CancelRunInput!) {{
     __typename ... on CancelRunPayload {{ providerClosedAt run {{ {RUN} }} }} {ERROR}
   }}
 }}"""
+SET_PROVIDER_CREDENTIAL = f"""mutation ($input: SetProviderCredentialInput!) {{
+  setProviderCredential(input: $input) {{
+    __typename
+    ... on SetProviderCredentialPayload {{ credential {{ id provider name baseUrl keyHint createdAt }} }}
+    {ERROR}
+  }}
+}}"""
 GET_RUN = f"query ($id: ID!) {{ run(id: $id) {{ {RUN} }} }}"
 RUN_EVENTS = f"""subscription ($runId: ID!, $after: Int! = 0, $delivery: DeliveryInput) {{
   runEvents(runId: $runId, after: $after, delivery: $delivery) {{

@@ -3,20 +3,19 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
 
-import orjson
-
 from core.errors import ProviderFailed, ProviderTimedOut
-from core.events import ModelEvent, ModelFinished, ReasoningDelta, TextDelta, ToolCalled
+from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage, ToolCalled
 from providers import local, scripted
 from providers.local import LocalProvider
-from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ModelProvider, ModelRequest
 from providers.scripted import ScriptedProvider, ScriptStep
-from tests.upstream.replies import DONE, Call, Reply, Signal, Step, Usage, chunk, failure, tool_calls, usage_chunk
+from tests.upstream.replies import Signal
 from tests.upstream.server import Upstream
+from tests.upstream.wires import Wire
 
 IDLE_TIMEOUT_S = 0.5
 
@@ -56,6 +55,14 @@ class ScriptableSubject(Subject):
     @abstractmethod
     def playing(self, *steps: ModelEvent | Fault) -> str:
         """The name of a model that does ``steps``."""
+
+    def as_told(self, events: Sequence[ModelEvent]) -> list[ModelEvent]:
+        """``events`` without what this provider has no means to tell."""
+        return list(events)
+
+    def can_tell(self, end: ModelFinished) -> bool:
+        """Whether the provider has a word for such an end."""
+        return True
 
 
 class ScriptedSubject(ScriptableSubject):
@@ -100,18 +107,19 @@ def _scripted(step: ModelEvent | Fault) -> ScriptStep:
             return step
 
 
-class OpenAICompatibleSubject(ScriptableSubject):
-    def __init__(self, upstream: Upstream) -> None:
+class WireSubject(ScriptableSubject):
+    """An adapter and the fake upstream, which speaks ``wire``."""
+
+    def __init__(self, wire: Wire, upstream: Upstream, provider: ModelProvider) -> None:
+        self.provider = provider
+        self._wire = wire
         self._upstream = upstream
-        self.provider = OpenAICompatibleProvider(upstream.base_url, "sk-test", idle_timeout_s=IDLE_TIMEOUT_S)
 
     def talking(self) -> str:
-        return self._upstream.serve(
-            Reply([chunk({"content": "Hello"}), chunk({}, "stop"), usage_chunk(Usage(3, 1)), DONE])
-        )
+        return self.playing(TextDelta("Hello"), ModelFinished(FinishReason.STOP, TokenUsage(3, 1)))
 
     def endless(self) -> str:
-        return self._upstream.serve(Reply([chunk({"content": "tick "})] * 10_000).pausing(0.01))
+        return self._upstream.serve(self._wire.reply([TextDelta("tick ")] * 3_000).pausing(0.01))
 
     async def hung_up(self, model: str) -> None:
         await (await self._upstream.exchange(model)).closed.wait()
@@ -119,35 +127,35 @@ class OpenAICompatibleSubject(ScriptableSubject):
     def playing(self, *steps: ModelEvent | Fault) -> str:
         match steps[0]:
             case Fault.RATE_LIMIT:
-                return self._upstream.serve(failure(429, "Slow down.", retry_after="3"))
+                return self._upstream.serve(self._wire.failure(429, "Slow down.", retry_after="3"))
             case Fault.OVERLOAD:
-                return self._upstream.serve(failure(503, "Overloaded."))
+                return self._upstream.serve(self._wire.failure(503, "Overloaded."))
             case Fault.BAD_REQUEST:
-                return self._upstream.serve(failure(400, "Wrong.", kind="invalid_request_error"))
+                return self._upstream.serve(self._wire.failure(400, "Wrong."))
             case Fault.BAD_KEY:
-                return self._upstream.serve(failure(401, "Wrong.", kind="authentication_error"))
-        return self._upstream.serve(Reply([write for step in steps for write in _writes(step)]))
+                return self._upstream.serve(self._wire.failure(401, "Wrong."))
+        events = [step for step in steps if not isinstance(step, Fault)]
+        signals = [_SIGNALS[step] for step in steps if isinstance(step, Fault)]
+        return self._upstream.serve(self._wire.reply(events).then(*signals))
+
+    def as_told(self, events: Sequence[ModelEvent]) -> list[ModelEvent]:
+        """``events`` without what the wire can't tell."""
+        return [self._told(event) for event in events]
+
+    def can_tell(self, end: ModelFinished) -> bool:
+        return end.reason in self._wire.finish_reasons and (end.usage is not None or self._wire.may_omit_usage)
+
+    def _told(self, event: ModelEvent) -> ModelEvent:
+        match event:
+            case ToolCalled() if not self._wire.names_calls:
+                return replace(event, call_id="")
+            case ModelFinished(_, usage) if usage is not None and not self._wire.counts_cached:
+                return replace(event, usage=replace(usage, cached_tokens=0))
+            case _:
+                return event
 
 
-def _writes(step: ModelEvent | Fault) -> Sequence[Step]:
-    """What the provider writes for ``step`` of an answer that has begun well."""
-    match step:
-        case TextDelta(text):
-            return [chunk({"content": text})]
-        case ReasoningDelta(text):
-            return [chunk({"reasoning_content": text})]
-        case ToolCalled(call_id, name, arguments):
-            reply = tool_calls(Call(call_id, name, orjson.dumps(arguments).decode()))
-            return reply.steps[:-2]  # without the end of the answer
-        case ModelFinished(reason, usage):
-            end = [chunk({}, reason.value)]
-            if usage is not None:
-                end.append(usage_chunk(Usage(usage.input_tokens, usage.output_tokens, usage.cached_tokens)))
-            return [*end, DONE]
-        case Fault.SILENCE:
-            return [Signal.HANG]
-        case _:
-            return [Signal.CUT]
+_SIGNALS = {Fault.SILENCE: Signal.HANG, Fault.LOST_CONNECTION: Signal.CUT}
 
 
 class LocalSubject(Subject):

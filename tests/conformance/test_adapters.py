@@ -32,6 +32,14 @@ async def failure_of(subject: Subject, model: str) -> ProviderFailed:
     return caught.value
 
 
+async def tells(subject: ScriptableSubject, end: ModelFinished) -> None:
+    """The adapter tells of an answer's ``end`` as the provider did, if that can."""
+    if not subject.can_tell(end):
+        pytest.skip("this provider has no word for it")
+    script: list[ModelEvent] = [TextDelta("a"), end]
+    assert await ask(subject, subject.playing(*script)) == script
+
+
 class TestAnswers:
     async def test_text_comes_first_and_the_end_with_usage_once_and_last(self, subject: Subject) -> None:
         *deltas, last = await ask(subject, subject.talking(), max_output_tokens=12)
@@ -58,21 +66,23 @@ class TestAnswers:
             ModelFinished(FinishReason.TOOL_CALLS, TokenUsage(10, 20, 5)),
         ]
         tool = ToolSpec("weather", "Tells the weather.", {"type": "object"})
-        assert await ask(scriptable, scriptable.playing(*script), tools=[tool]) == script
+        answer = await ask(scriptable, scriptable.playing(*script), tools=[tool])
+        assert scriptable.as_told(answer) == scriptable.as_told(script)
+        ids = [event.call_id for event in answer if isinstance(event, ToolCalled)]
+        assert all(ids)
+        assert len(set(ids)) == 2
 
     @pytest.mark.parametrize(
         "reason", [FinishReason.STOP, FinishReason.LENGTH, FinishReason.CONTENT_FILTER], ids=lambda reason: reason.value
     )
     async def test_finish_reasons(self, scriptable: ScriptableSubject, reason: FinishReason) -> None:
-        script: list[ModelEvent] = [TextDelta("a"), ModelFinished(reason, TokenUsage(1, 1))]
-        assert await ask(scriptable, scriptable.playing(*script)) == script
+        await tells(scriptable, ModelFinished(reason, TokenUsage(1, 1)))
 
     async def test_usage_that_was_not_sent_is_none(self, scriptable: ScriptableSubject) -> None:
-        script: list[ModelEvent] = [TextDelta("a"), ModelFinished(FinishReason.STOP, None)]
-        assert await ask(scriptable, scriptable.playing(*script)) == script
+        await tells(scriptable, ModelFinished(FinishReason.STOP, None))
 
     async def test_an_empty_answer_is_an_answer(self, scriptable: ScriptableSubject) -> None:
-        assert await ask(scriptable, scriptable.playing(STOPPED)) == [STOPPED]
+        assert await ask(scriptable, scriptable.playing(STOPPED)) == scriptable.as_told([STOPPED])
 
 
 class TestFailures:

@@ -24,14 +24,31 @@ async def models(member: Member, provider: str | None = None) -> list[Json]:
 
 async def test_all_models_are_listed_or_those_of_one_provider(ada: Member) -> None:
     everything = await models(ada)
-    assert [model["name"] for model in everything] == [
+    assert [model["name"] for model in everything if model["available"]] == [
         "local/smollm2-135m",
         "openai_compatible/listed",
         "scripted/echo",
     ]
-    for model in everything:
-        assert await models(ada, model["provider"]) == [model]
-    assert await models(ada, "OPENAI") == []
+    providers = {model["provider"] for model in everything}
+    assert {"OPENAI", "ANTHROPIC", "GOOGLE", "MISTRAL", "XAI", "OLLAMA"} < providers
+    for provider in providers:
+        assert await models(ada, provider) == [model for model in everything if model["provider"] == provider]
+    assert await models(ada, "LITELLM") == []
+
+
+async def test_a_hosted_model_is_known_before_it_can_be_called(ada: Member) -> None:
+    [model] = [model for model in await models(ada, "ANTHROPIC") if model["name"] == "anthropic/claude-sonnet-4-5"]
+    assert model == {
+        "name": "anthropic/claude-sonnet-4-5",
+        "provider": "ANTHROPIC",
+        "contextWindow": 200_000,
+        "maxOutputTokens": 64_000,
+        "supportsTools": True,
+        "supportsStructuredOutput": True,
+        "inputUsdPerMillionTokens": "3",
+        "outputUsdPerMillionTokens": "15",
+        "available": False,
+    }
 
 
 async def test_the_local_model_is_available_where_it_is_installed_and_costs_nothing(ada: Member) -> None:

@@ -21,6 +21,7 @@ from tests.operations import (
     CREATE_AGENT,
     PUBLISH_VERSION,
     RUN_EVENTS,
+    SET_PROVIDER_CREDENTIAL,
     START_RUN,
     UPDATE_AGENT,
     answer,
@@ -33,11 +34,12 @@ from tests.servers.app import Server
 SCHEMA = build_schema((Path(__file__).parents[2] / "schema.graphql").read_text())
 MODEL = "local/smollm2-135m"
 CONFIG = {"model": MODEL}
+CREDENTIAL = {"provider": "OPENAI", "apiKey": "sk-0123456789"}
 EVERYTHING = """query ($id: ID!) { node(id: $id) {
   __typename id
   ... on Workspace { name slug } ... on Agent { name } ... on AgentVersion { number }
   ... on Thread { title } ... on Message { text } ... on Run { input } ... on RunStep { name }
-  ... on User { email } ... on Membership { role }
+  ... on User { email } ... on Membership { role } ... on ProviderCredential { name keyHint }
 } }"""
 
 
@@ -61,6 +63,9 @@ async def tenants(server: Server) -> tuple[Tenant, Tenant]:
         }"""
         thread_id = run["thread"]["id"]
         data = await member.client.execute(query, workspace=member.workspace_id, thread=thread_id)
+        set_credential = await answer(
+            member.client, SET_PROVIDER_CREDENTIAL, workspaceId=member.workspace_id, **CREDENTIAL
+        )
         owned = {
             "workspaceId": member.workspace_id,
             "agentId": agent["id"],
@@ -70,6 +75,7 @@ async def tenants(server: Server) -> tuple[Tenant, Tenant]:
             "messageId": data["thread"]["messages"]["nodes"][0]["id"],
             "membershipId": data["workspace"]["members"]["nodes"][0]["id"],
             "userId": member.user_id,
+            "credentialId": set_credential["credential"]["id"],
         }
         return Tenant(member, owned)
 
@@ -90,6 +96,11 @@ CASES: dict[str, tuple[str, str, Variables]] = {
     "thread.id": ("threadId", query("thread"), lambda own, id: {"id": id}),
     "run.id": ("runId", query("run"), lambda own, id: {"id": id}),
     "models.workspaceId": ("workspaceId", query("models", "workspaceId"), lambda own, id: {"id": id}),
+    "setProviderCredential.workspaceId": (
+        "workspaceId",
+        SET_PROVIDER_CREDENTIAL,
+        lambda own, id: {"input": {"workspaceId": id, **CREDENTIAL}},
+    ),
     "createAgent.workspaceId": (
         "workspaceId",
         CREATE_AGENT,
@@ -203,7 +214,11 @@ async def test_whoever_is_not_signed_in_learns_only_that(
 
 
 @pytest.mark.parametrize(
-    "kind", ["workspaceId", "agentId", "agentVersionId", "threadId", "runId", "messageId", "membershipId", "userId"]
+    "kind",
+    [
+        *("workspaceId", "agentId", "agentVersionId", "threadId", "runId", "messageId", "membershipId", "userId"),
+        "credentialId",
+    ],
 )
 async def test_every_kind_of_node_is_found_by_its_owner_and_by_nobody_else(
     tenants: tuple[Tenant, Tenant], kind: str
@@ -257,6 +272,7 @@ async def test_a_viewer_looks_and_changes_nothing(
     before = await rows_of(database_url)
     for operation, input, argument in (
         (CREATE_AGENT, {"workspaceId": ada.ids["workspaceId"], "name": "Mine", "config": CONFIG}, "workspaceId"),
+        (SET_PROVIDER_CREDENTIAL, {"workspaceId": ada.ids["workspaceId"], **CREDENTIAL}, "workspaceId"),
         (UPDATE_AGENT, {"agentId": ada.ids["agentId"], "name": "Mine"}, "agentId"),
         (PUBLISH_VERSION, {"agentVersionId": ada.ids["agentVersionId"]}, "agentVersionId"),
         (ARCHIVE_AGENT, {"agentId": ada.ids["agentId"]}, "agentId"),

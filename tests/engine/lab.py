@@ -19,8 +19,7 @@ from models.llm_calls import LlmCall
 from models.run_steps import RunStep
 from models.runs import Run
 from models.threads import Message
-from providers.catalogue import CatalogueEntry
-from providers.port import ModelProvider
+from providers.catalogue import CatalogueEntry, ModelName, ProviderName
 from providers.registry import Providers
 from providers.scripted import Script, ScriptedProvider, ScriptStep
 from services import runs
@@ -51,18 +50,18 @@ class ScriptedModels(Providers):
         self, settings: Settings, scripts: Mapping[str, Script], listed: Sequence[CatalogueEntry] = ()
     ) -> None:
         super().__init__(settings)
-        self._scripted = ScriptedProvider(scripts)
+        self._built_in[ProviderName.SCRIPTED] = ScriptedProvider(scripts)
         self._scripts = scripts
         self._of_tests = {entry.name: entry for entry in listed}
 
     def entry(self, model_name: str) -> CatalogueEntry | None:
         return self._of_tests.get(model_name) or super().entry(model_name)
 
-    def resolve(self, model_name: str, path: tuple[str, ...] = ()) -> tuple[ModelProvider, str]:
-        prefix, _, model = model_name.partition("/")
-        if prefix == "scripted" and model in self._scripts:
-            return self._scripted, model
-        return super().resolve(model_name, path)
+    def require(self, model_name: str, path: tuple[str, ...] = ()) -> ModelName:
+        name = ModelName.parse(model_name)
+        if name is not None and name.provider is ProviderName.SCRIPTED and name.model in self._scripts:
+            return name
+        return super().require(model_name, path)
 
 
 @asynccontextmanager

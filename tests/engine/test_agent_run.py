@@ -13,6 +13,7 @@ from models.runs import RunStatus
 from models.threads import MessageRole
 from providers.catalogue import CatalogueEntry, ProviderName
 from providers.port import ChatMessage, ChatRole, ModelRequest
+from providers.prices import PriceList, Prices
 from providers.scripted import echo
 from tests.engine.lab import STOP, Ending, Lab, executing, saying
 
@@ -28,8 +29,7 @@ def entry(name: str, context_window: int | None = None, price: Decimal | None = 
         max_output_tokens=None,
         supports_tools=False,
         supports_structured_output=False,
-        input_usd_per_million_tokens=price,
-        output_usd_per_million_tokens=price,
+        prices=PriceList(Prices(price, price, price)) if price is not None else None,
         available=True,
     )
 

@@ -7,6 +7,7 @@ from base64 import b64encode
 import pytest
 
 from commands.migrate import migrate_database
+from core.envelopes import Envelope, Envelopes
 from core.errors import StartupRefused
 from models import migrate
 from models.database import open_connection
@@ -68,6 +69,18 @@ async def test_a_deployment_of_the_first_release_works_on_after_the_upgrade(rent
         assert [run["outputText"] for run in runs] == ["one two three", "four five"]
         assert [run["thread"]["title"] for run in runs] == ["one two three", "four five"]
         assert runs[0]["usage"] == {"inputTokens": 5, "outputTokens": 3, "llmCalls": 1}
+
+
+async def test_a_credential_that_an_older_version_encrypted_still_opens(rented: Rented) -> None:
+    for name in migrate.known_migrations():
+        with migrations_up_to(name) as migrations:
+            await migrate.upgrade(rented.url, migrations)
+        await fill(rented.admin_url, name)
+    [row] = (await rows_of(rented.admin_url))["provider_credentials"]
+    wrapped_key, ciphertext = (bytes.fromhex(row[name][2:]) for name in ("wrapped_data_key", "encrypted_key"))
+    place = ("provider credential", row["workspace_id"], row["provider"], row["name"])
+    secret = Envelopes.parse(SECRET_KEYS).open(Envelope(row["kid"], wrapped_key, ciphertext), place)
+    assert secret == "sk-of-the-first-4711"
 
 
 async def test_migrating_at_the_same_time_is_safe_also_for_indexes_that_are_made_concurrently(rented: Rented) -> None:

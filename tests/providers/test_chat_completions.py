@@ -117,6 +117,12 @@ class TestEnd:
         body = usage_chunk(Usage(5, 1)) + chunk({"content": "a"}, "stop") + usage_chunk(Usage(5, 2)) + DONE
         assert decode(body)[-1] == ModelFinished(FinishReason.STOP, TokenUsage(5, 2))
 
+    def test_what_the_model_thought_is_output_also_where_the_completion_leaves_it_out(self) -> None:
+        """xAI and Gemini count reasoning in the total alone."""
+        usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 17}
+        end = decode(chunk({"content": "a"}, "stop"), event({"choices": [], "usage": usage}), DONE)[-1]
+        assert end == ModelFinished(FinishReason.STOP, TokenUsage(5, 12))
+
     @pytest.mark.parametrize("usage", [None, {}])
     def test_no_usage_is_none(self, usage: Any) -> None:
         assert decode(text("a").body, event({"choices": [], "usage": usage}))[-1] == STOPPED
@@ -169,6 +175,12 @@ class TestToolCalls:
         assert isinstance(first, ToolCalled)
         assert isinstance(second, ToolCalled)
         assert first.call_id != second.call_id
+
+    def test_calls_without_ids_at_the_same_index_are_told_apart_by_their_names(self) -> None:
+        deltas = [{"tool_calls": [{"index": 0, "function": {"name": name, "arguments": "{}"}}]} for name in ("a", "b")]
+        calls = [event for event in decode(completion(deltas).body) if isinstance(event, ToolCalled)]
+        assert [(call.name, call.arguments) for call in calls] == [("a", {}), ("b", {})]
+        assert calls[0].call_id != calls[1].call_id
 
     def test_no_arguments_are_an_empty_object(self) -> None:
         assert decode(tool_calls(Call("c1", "now", "")).body)[0] == ToolCalled("c1", "now", {})

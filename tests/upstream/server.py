@@ -1,4 +1,4 @@
-"""The fake upstream itself: `run_upstream`."""
+"""The fake upstream itself: `run_upstream`. It listens where each kind of provider does, below a path per kind."""
 
 import asyncio
 import time
@@ -12,6 +12,12 @@ from aiohttp import web
 from tests.upstream.replies import Reply, Signal, failure
 
 EXCHANGE_TIMEOUT_S = 10.0
+PATHS = (
+    "/v1/chat/completions",
+    "/v1/messages",
+    "/v1beta/models/{model}:streamGenerateContent",
+    "/api/chat",
+)
 
 
 @dataclass(eq=False)
@@ -32,13 +38,21 @@ class Exchange:
 
 
 class Upstream:
-    """Handle of a running fake upstream. ``base_url`` ends in ``/v1``, as clients want it."""
+    """Handle of a running fake upstream. ``base_url`` ends in ``/v1``, as clients of OpenAI's format want it.
+
+    ``origin`` is the address without a path, below which the others live: Anthropic's ``/v1/messages``, Google's
+    ``/v1beta/models/MODEL:streamGenerateContent`` and Ollama's ``/api/chat``.
+    """
 
     def __init__(self) -> None:
-        self.base_url = ""
+        self.origin = ""
         self._replies: dict[str, list[Reply]] = {}
         self._exchanges: dict[str, list[Exchange]] = {}
         self._news = asyncio.Condition()
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.origin}/v1"
 
     def serve(self, *replies: Reply, model: str | None = None) -> str:
         """Answer requests for ``model`` (without it, for a new name) with ``replies`` in turn, the last for good.
@@ -63,7 +77,8 @@ class Upstream:
         body = await request.json()
         transport = request.transport
         assert transport is not None
-        exchange = Exchange(body["model"], body, request.headers, transport.get_extra_info("peername"))
+        model = request.match_info.get("model") or body["model"]
+        exchange = Exchange(model, body, request.headers, transport.get_extra_info("peername"))
         self._exchanges.setdefault(exchange.model, []).append(exchange)
         async with self._news:
             self._news.notify_all()
@@ -114,12 +129,13 @@ async def run_upstream() -> AsyncIterator[Upstream]:
     """Serve on a free port of 127.0.0.1 until the end of the block."""
     upstream = Upstream()
     app = web.Application(client_max_size=64 * 1024 * 1024)
-    app.router.add_post("/v1/chat/completions", upstream.handle)
+    for path in PATHS:
+        app.router.add_post(path, upstream.handle)
     # Cancelling the handler when the client hangs up is how a closed connection is noticed in the midst of a silence.
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    upstream.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    upstream.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield upstream
     finally:

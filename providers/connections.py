@@ -1,0 +1,89 @@
+"""The HTTP connections of a process to its providers: one pool, which all adapters share."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import aiohttp
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try to send a request, to be given as its ``trace_request_ctx``; ``reused``: on a connection that has
+    served others before.
+    """
+
+    reused: bool = False
+
+
+# Where the answers that arrive in the current context are noted, if anywhere.
+_noted: ContextVar[list[aiohttp.ClientResponse] | None] = ContextVar("_noted", default=None)
+
+
+class Connections:
+    """The pool. It opens with the first request; closing it breaks the answers that are still being read."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            tracing = aiohttp.TraceConfig()
+            tracing.on_connection_reuseconn.append(_note_reuse)
+            tracing.on_request_end.append(_note_answer)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),  # how many calls run at once is decided by who starts them
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[tracing],
+            )
+        return self._session
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+
+@contextmanager
+def noting_answers() -> Iterator[list[aiohttp.ClientResponse]]:
+    """The answers that arrive within the block, for who is to hang up but is not handed them."""
+    answers: list[aiohttp.ClientResponse] = []
+    token = _noted.set(answers)
+    try:
+        yield answers
+    finally:
+        _noted.reset(token)
+
+
+async def hang_up(response: aiohttp.ClientResponse) -> None:
+    """Close the connection of an answer that has not ended, and return once it is closed.
+
+    A finished answer has given its connection back already. ``abort``, for a TLS connection's ``close`` would await
+    the provider's good-bye while it goes on generating.
+    """
+    connection = response.connection
+    if connection is None:
+        return
+    if connection.transport is not None:
+        connection.transport.abort()
+    response.close()
+    await asyncio.sleep(0)  # the loop closes the socket in its next round
+
+
+async def _note_reuse(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    if isinstance(context.trace_request_ctx, Attempt):
+        context.trace_request_ctx.reused = True
+
+
+async def _note_answer(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
+) -> None:
+    answers = _noted.get()
+    if answers is not None:
+        answers.append(params.response)

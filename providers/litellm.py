@@ -1,0 +1,303 @@
+"""Providers through litellm, which knows their wire formats and more than a hundred others.
+
+Its import takes seconds and some 190 MB, so it happens with the first call, or ahead of it by `LiteLLM.warm_up`, in a
+thread.
+"""
+
+import asyncio
+import importlib
+import json
+import logging
+import os
+import re
+from ast import literal_eval
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+from core.errors import ProviderFailed, ProviderTimedOut
+from core.events import FinishReason, ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage
+from providers.chat_completions import FINISH_REASONS, request_body
+from providers.connections import Connections, hang_up, noting_answers
+from providers.credentials import Credential
+from providers.failures import is_retryable, message_of, parse_retry_after, presentable
+from providers.port import ModelRequest
+from providers.tool_calls import ToolCallAssembler
+
+# Its providers that may call with what the server's own machine is allowed, whatever key a workspace has set: cloud
+# accounts, credential files, tokens in the environment.
+AMBIENT_PROVIDERS = frozenset(
+    {
+        "a2a",
+        "a2a_agent",
+        "amazon_nova",
+        "auto_router",
+        "aws_polly",
+        "aws_textract",
+        "azure",
+        "azure_ai",
+        "azure_text",
+        "bedrock",
+        "bedrock_mantle",
+        "chatgpt",
+        "custom",
+        "databricks",
+        "dotprompt",
+        "gdc",
+        "gigachat",
+        "github_copilot",
+        "humanloop",
+        "langfuse",
+        "litellm_agent",
+        "oci",
+        "petals",
+        "sagemaker",
+        "sagemaker_chat",
+        "sagemaker_nova",
+        "sap",
+        "strands_decider",
+        "vertex_ai",
+        "vertex_ai_beta",
+        "vllm",
+        "watsonx",
+        "watsonx_text",
+    }
+)
+# How litellm's messages begin: litellm.BadRequestError: AnthropicException -
+_PREFIXES = re.compile(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?:: | - ))+")
+# A body as Python writes bytes.
+_BYTES = re.compile(r"""b(['"])\{.*\}\s*\1""")
+_JSON = json.JSONDecoder()
+_BOOKKEEPING = ("dispatch_success_handlers", "dispatch_failure_handlers")
+_ENVIRONMENT = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks a server for prices as it is imported
+    "LITELLM_LOCAL_BLOG_POSTS": "True",
+    "LITELLM_MODE": "PRODUCTION",  # else it reads a file .env of the folder that the process runs in
+}
+
+
+class LiteLLM:
+    """litellm in this process, imported with its first use."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._anthropic_client: Any = None
+
+    async def warm_up(self) -> None:
+        """Import litellm; again without effect."""
+        await asyncio.to_thread(_litellm)
+
+    async def stream(self, family: str, **arguments: Any) -> tuple[Any, list[aiohttp.ClientResponse]]:
+        """litellm's own stream of an answer, and the HTTP answers it reads, where they are ours to hang up.
+
+        Closing its stream closes the connection, but for Anthropic's, which is therefore made over our own session.
+        """
+        litellm = _litellm()
+        if family == "anthropic":
+            if self._anthropic_client is None:
+                handler = importlib.import_module("litellm.llms.custom_httpx.http_handler").AsyncHTTPHandler
+                self._anthropic_client = handler(shared_session=self._connections.session)
+            arguments["client"] = self._anthropic_client
+        with noting_answers() as answers:
+            # Its handler of tools that are MCP servers needs a package more, and our tools are none.
+            return await litellm.acompletion(
+                custom_llm_provider=family, max_retries=0, num_retries=0, _skip_mcp_handler=True, **arguments
+            ), answers
+
+    def family_of(self, model: str) -> str:
+        """Which of litellm's providers serves ``model``, a name as litellm has it.
+
+        Raises:
+            ProviderFailed: none does, or one that may not be called.
+        """
+        # Asked of some of these, litellm would sign in to them at once.
+        family = model.partition("/")[0]
+        if family not in AMBIENT_PROVIDERS:
+            family = _family_of(model)
+        if family in AMBIENT_PROVIDERS:
+            message = f"litellm's provider {family} is not offered: it would use credentials of the server itself."
+            raise ProviderFailed(message, retryable=False)
+        return family
+
+
+def _family_of(model: str) -> str:
+    litellm = _litellm()
+    try:
+        family: str = litellm.get_llm_provider(model)[1]
+    except litellm.BadRequestError:
+        message = f"litellm knows no provider of {model}: its names begin with one, as in groq/llama-3.3-70b."
+        raise ProviderFailed(message, retryable=False) from None
+    return family
+
+
+async def _keep_no_books(*arguments: Any, **options: Any) -> None:
+    """What litellm would do after a call: work out prices and hand them to callbacks, of which there are none.
+
+    Some of it blocks: for a model of Ollama's it asks the server, in the midst of the event loop.
+    """
+
+
+@cache
+def _litellm() -> Any:
+    os.environ.update(_ENVIRONMENT)
+    litellm: Any = importlib.import_module("litellm")
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True  # it prints advice on standard output
+    litellm.drop_params = True  # what a provider has no word for is left out rather than refused
+    for handler in _BOOKKEEPING:
+        setattr(importlib.import_module("litellm.litellm_core_utils.litellm_logging").Logging, handler, _keep_no_books)
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+        # What fails is raised; its log lines repeat requests, and so what users wrote.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return litellm
+
+
+class LiteLLMProvider:
+    """Adapter to one of litellm's providers: ``family`` is its name there; None: the name of each model begins with it.
+
+    ``idle_timeout_s``: the longest silence within one answer, before its first token too.
+    """
+
+    def __init__(self, litellm: LiteLLM, family: str | None, credential: Credential, *, idle_timeout_s: float) -> None:
+        self._litellm = litellm
+        self._family = family
+        self._credential = credential
+        self._idle_timeout_s = idle_timeout_s
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        """See `providers.port.ModelProvider.stream`."""
+        await self._litellm.warm_up()
+        answer, chunks = _Answer(), None
+        responses: list[aiohttp.ClientResponse] = []
+        try:
+            async with asyncio.timeout(self._idle_timeout_s):
+                chunks, responses = await self._begin(request)
+            while answer.reason is None and (chunk := await self._next(chunks)) is not None:
+                for event in answer.take(chunk):
+                    yield event
+            usage = _usage(chunks.chunks) or await self._late_usage(chunks)
+            for event in answer.finish(chunks, usage):
+                yield event
+        except Exception as error:
+            raise failure_of_exception(error, self._credential.api_key) from None
+        finally:
+            for response in responses:
+                await hang_up(response)
+            if chunks is not None:
+                await chunks.aclose()
+
+    async def aclose(self) -> None:
+        """Nothing to release: the connections are not its own."""
+
+    async def _begin(self, request: ModelRequest) -> tuple[Any, list[aiohttp.ClientResponse]]:
+        family = self._family or self._litellm.family_of(request.model)
+        model = request.model.removeprefix(f"{family}/") if self._family is None else request.model
+        return await self._litellm.stream(
+            family,
+            **request_body(replace(request, model=model)),
+            # Without a key it would look for one in the server's environment.
+            api_key=self._credential.api_key or "none",
+            api_base=self._credential.base_url,
+        )
+
+    async def _next(self, chunks: Any) -> Any:
+        async with asyncio.timeout(self._idle_timeout_s):
+            return await anext(chunks, None)
+
+    async def _late_usage(self, chunks: Any) -> TokenUsage | None:
+        """The usage of a finished answer, where it comes after the end, as OpenAI sends it.
+
+        Read beneath litellm, which at its own end would count tokens for itself, and ask model servers about prices.
+        """
+        with suppress(Exception):  # the answer is complete, whatever becomes of its connection
+            async with asyncio.timeout(self._idle_timeout_s):
+                return _usage([chunk async for chunk in chunks.completion_stream])
+        return None
+
+
+class _Answer:
+    """Turns litellm's chunks, which have the shape of OpenAI's, into events."""
+
+    def __init__(self) -> None:
+        self._calls = ToolCallAssembler()
+        self.reason: FinishReason | None = None
+
+    def take(self, chunk: Any) -> Iterator[ModelEvent]:
+        for choice in chunk.choices[:1]:
+            delta = choice.delta
+            if reasoning := _text(getattr(delta, "reasoning_content", None)):
+                yield ReasoningDelta(reasoning)
+            if text := _text(delta.content):
+                yield TextDelta(text)
+            for call in delta.tool_calls or ():
+                function = call.function
+                self._calls.take(
+                    call.index or 0,
+                    _text(call.id),
+                    _text(function.name),
+                    _text(function.arguments),
+                    call_prefix=_text(chunk.id),
+                )
+            if choice.finish_reason is not None:
+                self.reason = FINISH_REASONS.get(choice.finish_reason, FinishReason.STOP)
+
+    def finish(self, chunks: Any, usage: TokenUsage | None) -> Iterator[ModelEvent]:
+        """The end of the answer that ``chunks`` was. litellm makes one up where the provider sent none."""
+        if self.reason is None or not (chunks.received_finish_reason or chunks.intermittent_finish_reason):
+            raise ProviderFailed("The provider's answer broke off.", retryable=True)
+        calls, reason = self._calls.finish(self.reason)
+        yield from calls
+        yield ModelFinished(reason, usage)
+
+
+def _usage(chunks: list[Any]) -> TokenUsage | None:
+    """The provider's own count. It may come in parts, of which the largest count."""
+    usages = [usage for chunk in chunks if (usage := getattr(chunk, "usage", None)) is not None]
+    if not usages:
+        return None
+    details = [getattr(usage, "prompt_tokens_details", None) for usage in usages]
+    return TokenUsage(
+        input_tokens=max(usage.prompt_tokens or 0 for usage in usages),
+        output_tokens=max(usage.completion_tokens or 0 for usage in usages),
+        cached_tokens=max(getattr(detail, "cached_tokens", None) or 0 for detail in details),
+    )
+
+
+def _text(value: str | None) -> str:
+    """``value`` without NUL characters, which PostgreSQL can't store."""
+    return value.replace("\0", "") if value else ""
+
+
+def failure_of_exception(error: Exception, api_key: str) -> ProviderFailed:
+    """Our error for one of litellm's, without ``api_key`` in its words."""
+    if isinstance(error, ProviderFailed):
+        return error
+    # An error in the midst of a stream comes wrapped.
+    cause = getattr(error, "original_exception", None) or error
+    status = getattr(cause, "status_code", None)
+    if isinstance(cause, TimeoutError) or status == HTTPStatus.REQUEST_TIMEOUT:
+        return ProviderTimedOut("The provider was silent for too long.", retryable=True)
+    retryable = is_retryable(status) if isinstance(status, int) else False
+    headers = getattr(cause, "litellm_response_headers", None) or {}
+    return ProviderFailed(
+        presentable(f"The provider failed: {_words(str(cause))}", api_key),
+        retryable=retryable,
+        retry_after_s=parse_retry_after(headers.get("retry-after")) if retryable else None,
+    )
+
+
+def _words(text: str) -> str:
+    """What the provider said, from text like ``litellm.BadRequestError: XException - {"error": {"message": ...}}``."""
+    text = text.partition("\nTraceback (most recent call last)")[0]
+    if written := _BYTES.search(text):
+        text = literal_eval(written[0]).decode(errors="replace")
+    with suppress(ValueError):
+        body, _ = _JSON.raw_decode(text, text.index("{"))
+        if message := message_of(body):
+            return message
+    return _PREFIXES.sub("", text)

@@ -1,0 +1,175 @@
+"""What workspaces call their model providers with: setting it, handing it to who calls, rotating what protects it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from core.auth import Principal, Role
+from core.envelopes import Envelopes
+from core.errors import ProviderFailed, SecretUnreadable, ValidationFailed
+from core.ids import new_id
+from core.inputs import Path, require_text
+from models.database import fetch, transaction
+from models.provider_credentials import ProviderCredential
+from providers.catalogue import ProviderName, is_credential_name
+from providers.credentials import NEEDS, Credential, is_http_url
+from providers.registry import CredentialKey
+
+MAX_KEY_CHARS = 4_000
+MAX_URL_CHARS = 2_000
+HINT_CHARS = 4
+# Of a shorter key, the hint would give too much away.
+MIN_CHARS_FOR_HINT = 8
+ROTATION_BATCH = 100
+
+_PATH: Path = ("input",)
+_UPSERT = """
+INSERT INTO provider_credentials
+    (id, workspace_id, provider, name, base_url, kid, wrapped_data_key, encrypted_key, key_hint, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now())
+ON CONFLICT (workspace_id, provider, name) DO UPDATE SET
+    base_url = excluded.base_url, kid = excluded.kid, wrapped_data_key = excluded.wrapped_data_key,
+    encrypted_key = excluded.encrypted_key, key_hint = excluded.key_hint
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    """A credential to be set, as a client sends it."""
+
+    workspace_id: UUID
+    provider: ProviderName
+    name: str
+    api_key: str | None = field(repr=False)
+    base_url: str | None
+
+
+async def set_credential(principal: Principal, envelopes: Envelopes, new: NewCredential) -> ProviderCredential:
+    """Set a workspace's credential, in the place of the one that has the provider and the name, if there is one.
+
+    All of it is replaced, so that nobody can send a key that they can't read to an address of their own.
+
+    Raises:
+        NotFound: no such workspace for the caller. Forbidden: the caller's role there is below ADMIN.
+        ValidationFailed: a value can't be one, or the provider needs one that is missing.
+    """
+    principal.require(new.workspace_id, Role.ADMIN, (*_PATH, "workspaceId"))
+    if not is_credential_name(new.name):
+        message = (
+            "A credential's name has 1 to 64 characters of a-z, A-Z, 0-9, '.', '_' and '-', a letter or digit first."
+        )
+        raise ValidationFailed(message, (*_PATH, "name"))
+    api_key, base_url = _require_key(new), _require_base_url(new)
+    row = ProviderCredential(
+        id=new_id(),
+        workspace_id=new.workspace_id,
+        provider=new.provider.value,
+        name=new.name,
+        base_url=base_url,
+        key_hint=api_key[-HINT_CHARS:] if api_key and len(api_key) >= MIN_CHARS_FOR_HINT else None,
+    )
+    row.envelope = envelopes.seal(api_key, row.place) if api_key else None
+    key_columns = (row.kid, row.wrapped_data_key, row.encrypted_key, row.key_hint)
+    async with transaction(principal.workspace_ids) as connection:
+        await fetch(connection, _UPSERT, row.id, row.workspace_id, row.provider, row.name, row.base_url, *key_columns)
+        return await ProviderCredential.get(workspace_id=row.workspace_id, provider=row.provider, name=row.name)
+
+
+async def keys_of_workspace(workspace_id: UUID) -> list[CredentialKey]:
+    """Which credentials the workspace has."""
+    async with transaction([workspace_id]):
+        rows = await ProviderCredential.filter(workspace_id=workspace_id).values_list("provider", "name")
+    return [(ProviderName(provider), name) for provider, name in rows]
+
+
+async def load(envelopes: Envelopes, workspace_id: UUID, key: CredentialKey) -> Credential | None:
+    """The workspace's credential in the clear, for a call that is about to be made; None when it has none.
+
+    Raises:
+        ProviderFailed: it can't be decrypted.
+    """
+    provider, name = key
+    async with transaction([workspace_id]):
+        row = await ProviderCredential.get_or_none(workspace_id=workspace_id, provider=provider.value, name=name)
+    if row is None:
+        return None
+    try:
+        api_key = envelopes.open(row.envelope, row.place) if row.envelope else ""
+    except SecretUnreadable as error:
+        message = f"The credential {name!r} for {provider} can't be used: set it again. {error.message}"
+        raise ProviderFailed(message, retryable=False) from error
+    return Credential(api_key, row.base_url)
+
+
+async def providers_in_use() -> set[ProviderName]:
+    """The providers that any workspace has a credential for."""
+    async with transaction(executor=True) as connection:
+        rows = await fetch(connection, "SELECT DISTINCT provider FROM provider_credentials")
+    return {ProviderName(row["provider"]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How many credentials were wrapped anew, and how many can't be opened, by the name of the key that is missing."""
+
+    rewrapped: int
+    unreadable: Counter[str]
+
+
+async def rotate_keys(envelopes: Envelopes) -> Rotation:
+    """Wrap the data keys of all workspaces' credentials with the newest of the server's keys.
+
+    In short transactions beside running servers, which can open what is wrapped with any key of their ring. Whatever
+    interrupts it, it can run again, and at the same time elsewhere.
+    """
+    rewrapped, unreadable, after = 0, Counter[str](), UUID(int=0)
+    while True:
+        async with transaction(key_rotation=True):
+            stale = ProviderCredential.filter(id__gt=after, kid__isnull=False, kid__not=envelopes.newest)
+            rows = await stale.order_by("id").limit(ROTATION_BATCH).select_for_update()
+            for row in rows:
+                if await _rewrap(envelopes, row):
+                    rewrapped += 1
+                else:
+                    unreadable[row.kid or ""] += 1
+        if not rows:
+            return Rotation(rewrapped, unreadable)
+        after = rows[-1].id
+
+
+async def _rewrap(envelopes: Envelopes, row: ProviderCredential) -> bool:
+    assert row.envelope is not None
+    try:
+        row.envelope = envelopes.rewrap(row.envelope, row.place)
+    except SecretUnreadable:
+        return False
+    await row.save(update_fields=["kid", "wrapped_data_key"])
+    return True
+
+
+def _require_key(new: NewCredential) -> str | None:
+    path = (*_PATH, "apiKey")
+    needs = NEEDS.get(new.provider)
+    if needs is None:
+        raise ValidationFailed(f"{new.provider} needs no credential.", (*_PATH, "provider"))
+    if new.api_key is None:
+        if needs.api_key:
+            raise ValidationFailed(f"{new.provider} needs an API key.", path)
+        return None
+    api_key = require_text(new.api_key, path, max_chars=MAX_KEY_CHARS, what="The API key")
+    # It goes into an HTTP header.
+    if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+        raise ValidationFailed("The API key must consist of visible ASCII characters.", path)
+    return api_key
+
+
+def _require_base_url(new: NewCredential) -> str | None:
+    path = (*_PATH, "baseUrl")
+    if new.base_url is None:
+        if NEEDS[new.provider].base_url:
+            raise ValidationFailed(f"{new.provider} needs the base URL of its endpoint.", path)
+        return None
+    base_url = require_text(new.base_url, path, max_chars=MAX_URL_CHARS, what="The base URL")
+    if not is_http_url(base_url):
+        raise ValidationFailed("The base URL must be an http or https URL without a query: https://host/v1.", path)
+    return base_url
