@@ -24,9 +24,6 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    public_url: str | None = Field(
-        default=None, description="Address under which clients reach the server, when it is not http://HOST:PORT."
-    )
     database_pool_size: int = Field(default=20, ge=2, description="Most PostgreSQL connections of one process's pool.")
     run_concurrency: int = Field(default=64, ge=1, description="Most runs that one executor works on at once.")
     shutdown_grace_s: float = Field(

@@ -18,7 +18,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from core.errors import StartupRefused
-from streaming.redis_publisher import RedisPublisher, backoff_s
+from streaming.backoff import backoff_s
+from streaming.redis_publisher import RedisPublisher
 from streaming.subscription import Missed
 
 CONNECT_TIMEOUT_S = 2.0
