@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -21,14 +22,15 @@ from models.presence import presence
 from providers.registry import Providers
 from resolvers.context import Runtime
 from resolvers.health import OK, readiness
-from schema.http import GraphQLEndpoint, error_response
+from schema.http import GraphQLEndpoint
+from schema.request_ids import RequestIds
+from schema.requests import RequestRefused
+from schema.responses import refusal_response
 from schema.schema import schema
 from streaming.bus import Bus
 from streaming.writer import EventLog
 
 GRAPHIQL = Path(__file__).parent / "graphiql" / "dist"
-# Room for the largest message that may be sent to an agent, escaped as JSON at its worst.
-MAX_BODY_BYTES = 2_000_000
 
 log = structlog.get_logger(__name__)
 
@@ -51,12 +53,13 @@ def create_app(settings: Settings, *, with_executor: bool = True) -> Starlette:
     endpoint = GraphQLEndpoint(schema, GRAPHIQL)
     return Starlette(
         routes=[
-            Route("/graphql", endpoint, methods=["GET", "POST"], max_body_size=MAX_BODY_BYTES),
+            Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
             Mount("/graphiql", StaticFiles(directory=GRAPHIQL, check_dir=False)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
+        middleware=[Middleware(RequestIds)],
         exception_handlers={Exception: internal_error},
         lifespan=lifespan,
     )
@@ -110,4 +113,4 @@ async def readyz(request: Request) -> Response:
 
 async def internal_error(request: Request, error: Exception) -> Response:
     """What clients see of a fault outside any operation; the server logs the rest."""
-    return error_response(500, ErrorCode.INTERNAL, "Internal error")
+    return refusal_response(request, RequestRefused(500, "Internal error", code=ErrorCode.INTERNAL))

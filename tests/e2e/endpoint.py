@@ -31,6 +31,15 @@ class Query:
         raise RuntimeError(SECRET)
 
     @strawberry.field
+    async def maybe(self) -> int | None:
+        raise RuntimeError(SECRET)
+
+    @strawberry.field
+    async def unspeakable(self) -> str:
+        """What can't be written as UTF-8."""
+        return "\ud800"
+
+    @strawberry.field
     async def refuse(self) -> int:
         raise ValidationFailed("Too much.", ("input", "amount"))
 
@@ -88,4 +97,4 @@ class Subscription:
 def add_probe(server: Server) -> None:
     """Serve the probe beside the product's endpoint."""
     endpoint = GraphQLEndpoint(Schema(Query, Mutation, Subscription), Path("/nowhere"))
-    server.app.router.routes.extend([Route(PATH, endpoint, methods=["GET", "POST"]), WebSocketRoute(PATH, endpoint)])
+    server.app.router.routes.extend([Route(PATH, endpoint), WebSocketRoute(PATH, endpoint)])
