@@ -1,6 +1,6 @@
 """What compose.yaml and render.yaml say fits together, and fits the product.
 
-`make check` checks their form; Render's own schema has no licence, so there is one of ours, strict, for what we use of it.
+`make check` checks their form. Render's own schema has no licence, so there is one of ours, strict, of what we use.
 """
 
 from pathlib import Path
