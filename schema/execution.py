@@ -79,6 +79,14 @@ class Schema(strawberry.Schema):
                 for field in named_type.fields.values():
                     yield from field.args.values()
 
+    def is_valid(self, text: str) -> bool:
+        """Whether this is a document that the schema can execute, as far as that can be told without variables."""
+        try:
+            self.documents.get(text)
+        except InvalidDocument:
+            return False
+        return True
+
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
     ) -> PreExecutionError | None:

@@ -1,11 +1,13 @@
 """The GraphQL endpoint: who calls over HTTP, what came in, what goes out. `schema.sockets` does it for WebSockets."""
 
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
 import orjson
 import structlog
+from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -15,12 +17,16 @@ from strawberry.http import GraphQLRequestData
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from core.errors import Unauthenticated
+from core.errors import SynapseError, Unauthenticated
 from resolvers.context import Context, Runtime
+from schema.errors import publish
+from schema.event_streams import HEARTBEAT_S, EventStream, framing_for
 from schema.execution import Schema
-from schema.media_types import RESPONSES, negotiate
+from schema.media_types import RESPONSES, accept_of, negotiate
+from schema.persisted_documents import document_of
 from schema.request_ids import request_id_of
 from schema.requests import RequestRefused, read_operation
 from schema.responses import refusal_response, result_response
@@ -36,7 +42,7 @@ The endpoint itself works: send your queries with POST.
 
 
 class GraphQLEndpoint(GraphQL[Context, None]):
-    """Takes operations by POST, queries by GET, ``graphql-transport-ws``, and browsers, who get GraphiQL.
+    """Takes operations over HTTP and ``graphql-transport-ws``, and browsers, who get GraphiQL.
 
     ``graphiql`` is where the built page lies. The app's ``state.runtime`` is the process's `Runtime`, and `RequestIds`
     stands before it.
@@ -44,6 +50,8 @@ class GraphQLEndpoint(GraphQL[Context, None]):
 
     websocket_adapter_class = SocketAdapter
     graphql_transport_ws_handler_class = Socket
+    heartbeat_s = HEARTBEAT_S
+    schema: Schema
 
     def __init__(self, schema: Schema, graphiql: Path) -> None:
         super().__init__(
@@ -73,28 +81,63 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             raise _not_allowed("The endpoint takes POST, and GET for queries.", *METHODS)
         if request.method == "GET" and negotiate(request, (*RESPONSES, HTML)) == HTML:
             return self._page()
-        media_type = negotiate(request, RESPONSES)
-        if media_type is None:
+        media_type, framing = negotiate(request, RESPONSES), framing_for(accept_of(request))
+        if media_type is None and framing is None:
             raise RequestRefused(406, f"Answers are {' or '.join(RESPONSES)}; Accept names neither.")
         operation = await read_operation(request)
-        return result_response(await self._execute(request, operation), media_type)
-
-    async def _execute(self, request: Request, operation: GraphQLRequestData) -> ExecutionResult:
+        context = await self.get_context(request)
+        failure = self._find_document(operation, context)
         try:
-            return await self.schema.execute(
-                operation.query,
-                variable_values=operation.variables,
-                operation_name=operation.operation_name,
-                context_value=await self.get_context(request),
-                allowed_operation_types=METHODS[request.method],
-                operation_extensions=operation.extensions,
-            )
-        except CannotGetOperationTypeError as error:
-            raise RequestRefused(400, error.as_http_error_reason()) from None
+            if media_type:
+                result = failure or await self._execute(operation, context, METHODS[request.method])
+                return result_response(result, media_type)
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.MUTATION:
                 raise _not_allowed("Mutations need POST.", "POST") from None
-            raise RequestRefused(400, "Subscriptions need a WebSocket that speaks graphql-transport-ws.") from None
+        # For clients that take nothing else, and for those that take both and subscribe.
+        if framing is None:
+            raise RequestRefused(400, "A subscription has many results: take them over a WebSocket, or as a stream.")
+        allowed = METHODS[request.method] | {OperationType.SUBSCRIPTION}
+        results = _once(failure) if failure else await self._stream(operation, context, allowed)
+        return EventStream(framing, results, context, self.heartbeat_s)
+
+    def _find_document(self, operation: GraphQLRequestData, context: Context) -> PreExecutionError | None:
+        """Puts the text in place of a hash; or what to answer where that can't be done."""
+        try:
+            operation.query = document_of(context.runtime.documents, self.schema, operation.query, operation.extensions)
+        except SynapseError as error:
+            failure = GraphQLError(error.message, original_error=error)
+            return PreExecutionError(data=None, errors=[publish(failure, context.request_id)])
+        return None
+
+    async def _execute(
+        self, operation: GraphQLRequestData, context: Context, allowed: set[OperationType]
+    ) -> ExecutionResult:
+        if not operation.query:
+            raise RequestRefused(400, "query is missing: the GraphQL document to run.")
+        try:
+            return await self.schema.execute(
+                operation.query,
+                operation.variables,
+                context,
+                operation_name=operation.operation_name,
+                allowed_operation_types=allowed,
+            )
+        except CannotGetOperationTypeError as error:
+            raise RequestRefused(400, error.as_http_error_reason()) from None
+
+    async def _stream(
+        self, operation: GraphQLRequestData, context: Context, allowed: set[OperationType]
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        results = await self.schema.stream(
+            operation.query,
+            operation.variables,
+            context,
+            operation_name=operation.operation_name,
+            allowed_operation_types=allowed,
+        )
+        # What else Strawberry can yield are results in pieces, which this schema does not offer.
+        return cast(AsyncGenerator[ExecutionResult, None], results)
 
     async def get_context(self, request: HTTPConnection, response: Response | WebSocket | None = None) -> Context:
         """The operation's context; on a WebSocket, where each operation gets its own, only the process's parts."""
@@ -120,6 +163,10 @@ class GraphQLEndpoint(GraphQL[Context, None]):
 
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
+
+
+async def _once(result: ExecutionResult) -> AsyncGenerator[ExecutionResult, None]:
+    yield result
 
 
 def _not_allowed(message: str, *methods: str) -> RequestRefused:

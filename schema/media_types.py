@@ -47,6 +47,11 @@ class MediaType:
         return ranges.index(self.name) + 1 if self.name in ranges else 0
 
 
+def accept_of(request: Request) -> str:
+    """The whole of the Accept header, which may come in several lines; empty where there is none."""
+    return ",".join(request.headers.getlist("accept")).strip()
+
+
 def negotiate(request: Request, offered: Sequence[str]) -> str | None:
     """The one of the ``offered`` types that the client wants most; None when it wants none of them.
 
@@ -55,8 +60,8 @@ def negotiate(request: Request, offered: Sequence[str]) -> str | None:
 
     Source: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
     """
-    accept = ",".join(request.headers.getlist("accept"))
-    if not accept.strip():
+    accept = accept_of(request)
+    if not accept:
         return offered[0]
     ranges = [MediaType.parse(text) for text in accept.split(",")]
     wanted = list(_ranked(ranges, offered))

@@ -53,10 +53,8 @@ async def read_operation(request: Request) -> GraphQLRequestData:
     for name, kind in _PARAMETERS.items():
         if not isinstance(parameters.get(name), kind | None):
             raise RequestRefused(400, f"{name} must be {'a string' if kind is str else 'an object'}.")
-    if not parameters.get("query"):
-        raise RequestRefused(400, "query is missing: the GraphQL document to run.")
     return GraphQLRequestData(
-        query=parameters["query"],
+        query=parameters.get("query"),
         variables=parameters.get("variables"),
         operation_name=parameters.get("operationName") or None,
         extensions=parameters.get("extensions"),
