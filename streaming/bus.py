@@ -72,7 +72,8 @@ class Bus(Broadcast):
     async def subscribe(self, channel: str) -> AsyncIterator[Subscription]:  # type: ignore[override]  # bytes, not Event
         """Once entered, everything published afterwards arrives, or ``Missed`` in its stead.
 
-        When Redis is lost, ``Missed`` comes at once, and again when it is back; in between, nothing does. While Redis does not answer, the subscription starts all the same, and with ``Missed`` once Redis is back.
+        When Redis is lost, ``Missed`` comes at once, and again when it is back; in between, nothing does. While Redis
+        does not answer, the subscription starts all the same, and with ``Missed`` once Redis is back.
         """
         subscription = Subscription()
         self._subscriptions.setdefault(channel, set()).add(subscription)

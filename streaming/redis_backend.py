@@ -37,8 +37,8 @@ class RedisBackend(BroadcastBackend):
 
     Of each wanted channel it knows an event that releases whoever enters a subscription: Redis acknowledged it, or
     nobody should wait any longer. An acknowledgement that comes after the release, be it late or upon a new connection,
-    means that messages may have been lost before it, and becomes a ``Missed`` in the channel. A lost connection does so,
-    too: whoever waits for messages should know that none will come.
+    means that messages may have been lost before it, and becomes a ``Missed`` in the channel. So does the loss of the
+    connection: whoever waits for messages should know that none will come.
 
     Raises:
         StartupRefused: ``url`` is malformed.
