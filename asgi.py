@@ -14,7 +14,6 @@ from starlette.staticfiles import StaticFiles
 
 from core.auth import KeyRing
 from core.envelopes import Envelopes
-from core.errors import ErrorCode
 from core.logs import configure_logs
 from core.settings import Settings
 from models import database, migrate
@@ -24,8 +23,7 @@ from resolvers.context import Runtime
 from resolvers.health import OK, readiness
 from schema.http import GraphQLEndpoint
 from schema.request_ids import RequestIds
-from schema.requests import RequestRefused
-from schema.responses import refusal_response
+from schema.responses import internal_error
 from schema.schema import schema
 from services.persisted_documents import PersistedDocuments
 from streaming.bus import Bus
@@ -111,8 +109,3 @@ async def readyz(request: Request) -> Response:
     """The process can serve; or what is in the way of it."""
     checks = await readiness(request.app.state.runtime.bus)
     return JSONResponse(checks, 200 if set(checks.values()) == {OK} else 503)
-
-
-async def internal_error(request: Request, error: Exception) -> Response:
-    """What clients see of a fault outside any operation; the server logs the rest."""
-    return refusal_response(request, RequestRefused(500, "Internal error", code=ErrorCode.INTERNAL))

@@ -16,8 +16,8 @@ from strawberry.schema.schema import validate_document
 MAX_CHARS = 400_000
 MAX_TOKENS = 5_000
 MAX_COMMENTS = 1_000
-# Comparisons of fields: some hundred fragments on the same object need as many. With graphql-core's own, a document at
-# the limits above keeps the process from everything else for two seconds.
+# Comparisons of fields: a hundred fragments that ask the same ten fields of an object need as many. With this budget, a
+# document at the limits above takes a third of a second of the processor; with graphql-core's own it takes two.
 MERGE_BUDGET = 50_000
 
 # Room for several hundred documents such as applications send.

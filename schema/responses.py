@@ -51,6 +51,11 @@ def refusal_response(request: Request, refusal: RequestRefused) -> Response:
     return _response(body, refusal.status, media_type, {HEADER: request_id, **refusal.headers})
 
 
+async def internal_error(request: Request, error: Exception) -> Response:
+    """What clients see of a fault outside any operation; the server logs the rest, under the id that they are told."""
+    return refusal_response(request, RequestRefused(500, "Internal error", code=ErrorCode.INTERNAL))
+
+
 def _response(body: dict[str, Any], status: int, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
     content_type = {"Content-Type": f"{media_type}; charset=utf-8"}
     return Response(orjson.dumps(body), status, {**_HEADERS, **content_type, **(headers or {})})

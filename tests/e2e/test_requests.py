@@ -11,15 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schema import requests
-from schema.requests import MAX_BODY_BYTES, MAX_URL_BYTES
-from tests.accounts import SIGN_UP, new_account, sign_up
+from schema.requests import MAX_BODY_BYTES
+from tests.accounts import sign_up
 from tests.client import Json
-from tests.e2e.wire import RawAnswer, connection, exchange, head, read_answer
+from tests.e2e.wire import assert_refused, connection, exchange, head, read_answer
 from tests.operations import create_agent, start_run
 from tests.servers.app import Server
 
 TYPENAME = b'{"query": "{ __typename }"}'
-QUERY = 'query ($name: String = "Run") { __type(name: $name) { name } }'
 MODEL = "local/smollm2-135m"
 # Text of 256 KiB, which takes six times as much room in JSON.
 LARGEST_MESSAGE = "\x01" * (256 * 1024)
@@ -77,18 +76,6 @@ requests_in_json = st.fixed_dictionaries(
     {}, optional={name: st.just(value) | json_values for name, value in WELL_FORMED.items()}
 )
 bodies = st.binary() | st.builds(lambda value: json.dumps(value).encode(), json_values | requests_in_json)
-
-
-def assert_refused(answer: RawAnswer, status: int) -> Json:
-    """The error of a request that was refused."""
-    assert answer.status == status, answer.body
-    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
-    body: Json = json.loads(answer.body)
-    [error] = body["errors"]
-    assert list(body) == ["errors"]
-    assert error["extensions"]["requestId"] == answer.headers["X-Request-ID"]
-    found: Json = error
-    return found
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
@@ -230,48 +217,6 @@ async def test_a_wrong_length_is_the_clients_fault(server: Server, headers: tupl
     """Most of these never get past the HTTP server, whose own answer is plain text."""
     answer = await exchange(server.url, head("Content-Type: application/json", *headers), TYPENAME)
     assert answer.status == 400
-
-
-@pytest.mark.parametrize("parameters", [{"variables": '{"name": "Run"}'}, {"variables": ""}, {"operationName": ""}, {}])
-async def test_a_query_may_stand_in_the_url(server: Server, parameters: dict[str, str]) -> None:
-    answer = await server.client().get({"query": QUERY, **parameters})
-    assert answer.data == {"__type": {"name": "Run"}}
-    assert answer.headers["Cache-Control"] == "no-store"
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "",
-        "query=",
-        "query=%FF",
-        "query=%ED%A0%80",
-        "query={__typename}&query={__typename}",
-        "query={__typename}&variables=x",
-        "query={__typename}&variables=[]",
-        "query={__typename}&variables=5",
-        "query={__typename}&variables={%22a%22:1,%22a%22:2}",
-        "query={__typename}&extensions=null5",
-        "query={__typename}&operationName=null",
-        "query=query%20A{__typename}query%20B{__typename}",
-        "query=subscription{runEvents(runId:%22%22){seq}}",
-    ],
-)
-async def test_a_malformed_url_is_the_clients_fault(server: Server, query: str) -> None:
-    assert_refused(await exchange(server.url, head(method="GET", path=f"/graphql?{query}")), 400)
-
-
-async def test_a_url_beyond_the_limit_is_refused(server: Server) -> None:
-    query = "query={__typename}%23".ljust(MAX_URL_BYTES + 1, "x")
-    assert_refused(await exchange(server.url, head(method="GET", path=f"/graphql?{query}")), 414)
-
-
-async def test_nothing_is_changed_by_a_get(server: Server) -> None:
-    parameters = {"query": SIGN_UP, "variables": json.dumps({"input": new_account(email="get@example.com")})}
-    answer = await server.client().get(parameters)
-    assert (answer.status, answer.codes, answer.headers["Allow"]) == (405, ["VALIDATION_FAILED"], "POST")
-    made = await server.client().execute(SIGN_UP, input=new_account(email="get@example.com"))
-    assert made["signUp"]["__typename"] == "SessionPayload"
 
 
 SIGN_IN = "mutation ($text: String!) { signIn(input: {email: $text, password: $text}) { __typename } }"

@@ -1,12 +1,15 @@
 """HTTP as bytes on a socket, for requests that no client library would send."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPMessage, parse_headers
 from io import BytesIO
 from urllib.parse import urlsplit
+
+from tests.client import Json
 
 TIMEOUT_S = 60
 
@@ -57,6 +60,18 @@ async def exchange(url: str, *parts: bytes) -> RawAnswer:
             sending.cancel()
             with suppress(asyncio.CancelledError, ConnectionError):
                 await sending
+
+
+def assert_refused(answer: RawAnswer, status: int) -> Json:
+    """The error of a request that was refused."""
+    assert answer.status == status, answer.body
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    body: Json = json.loads(answer.body)
+    [error] = body["errors"]
+    assert list(body) == ["errors"]
+    assert error["extensions"]["requestId"] == answer.headers["X-Request-ID"]
+    found: Json = error
+    return found
 
 
 async def _send(writer: asyncio.StreamWriter, parts: Iterable[bytes]) -> None:
