@@ -90,7 +90,10 @@ class Schema(strawberry.Schema):
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
     ) -> PreExecutionError | None:
-        """What comes before execution, on every transport; Strawberry would run the first of several operations.
+        """What comes before execution, on every transport.
+
+        Strawberry would run the first of several operations, and offers no place for one cache of both steps: its
+        extensions are not told of parsing and validation here.
 
         Raises:
             CannotGetOperationTypeError, InvalidOperationTypeError: which one to run is unclear, or it may not be run.

@@ -20,7 +20,7 @@ MAX_BODY_BYTES = 4_000_000
 # A slow line needs half a minute for the largest body.
 BODY_TIMEOUT_S = 60.0
 # More than proxies and browsers pass on.
-MAX_URL_BYTES = 16_384
+MAX_URL_QUERY_BYTES = 16_384
 _PARAMETERS: dict[str, type] = {"query": str, "variables": dict, "operationName": str, "extensions": dict}
 
 
@@ -63,8 +63,10 @@ async def read_operation(request: Request) -> GraphQLRequestData:
 
 def _from_url(request: Request) -> dict[str, Any]:
     query: bytes = request.scope["query_string"]
-    if len(query) > MAX_URL_BYTES:
-        raise RequestRefused(414, f"The URL's query may have {MAX_URL_BYTES:,} bytes; use POST for longer operations.")
+    if len(query) > MAX_URL_QUERY_BYTES:
+        raise RequestRefused(
+            414, f"The URL's query may have {MAX_URL_QUERY_BYTES:,} bytes; use POST for longer operations."
+        )
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
-from schema.requests import MAX_URL_BYTES
+from schema.requests import MAX_URL_QUERY_BYTES
 from tests.accounts import SIGN_UP, new_account
 from tests.e2e.endpoint import PATH
 from tests.e2e.wire import assert_refused, exchange, head
@@ -45,7 +45,7 @@ async def test_a_malformed_url_is_the_clients_fault(server: Server, query: str) 
 
 
 async def test_a_url_beyond_the_limit_is_refused(server: Server) -> None:
-    query = "query={__typename}%23".ljust(MAX_URL_BYTES + 1, "x")
+    query = "query={__typename}%23".ljust(MAX_URL_QUERY_BYTES + 1, "x")
     assert_refused(await exchange(server.url, head(method="GET", path=f"/graphql?{query}")), 414)
 
 
