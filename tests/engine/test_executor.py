@@ -179,6 +179,25 @@ async def test_it_goes_on_when_its_listening_connection_is_ended(url: str, lab: 
         await lab.until_it_speaks(await lab.start(agent))
 
 
+async def test_who_was_cut_off_itself_takes_nobody_for_dead_at_once(
+    url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "RETURN_S", 60.0)
+    monkeypatch.setattr(executor_module, "SWEEP_S", 0.05)
+    agent = await lab.agent("scripted/echo")
+    elsewhere = await lab.start(agent)
+    await execute_sql(url, "UPDATE runs SET status = 'WAITING' WHERE id = $1", elsewhere.id)
+    async with executing(url, lab.bus, {}) as executor:
+        await lab.ending(await lab.start(agent))
+        await end_listening(url, executor.id)
+        await until(lambda: holds_lock(url, executor.id))
+        await execute_sql(url, "UPDATE runs SET status = 'RUNNING', executor_id = 'x' WHERE id = $1", elsewhere.id)
+        for _ in range(3):
+            await lab.ending(await lab.start(agent))
+            await asyncio.sleep(0.1)
+        assert (await lab.run(elsewhere)).status is RunStatus.RUNNING
+
+
 async def holds_lock(url: str, executor_id: str) -> bool:
     sql = """
     SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
