@@ -1,5 +1,6 @@
 """All settings of a process, read once at its start. Nothing else reads the environment."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -49,6 +50,9 @@ class Settings(BaseSettings):
     )
     provider_idle_timeout_s: float = Field(
         default=60.0, gt=0, description="Longest silence of a provider within one answer, in seconds."
+    )
+    persisted_documents: Path | None = Field(
+        default=None, description="File of documents that clients may send by hash: a persisted-documents.json."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="JSON lines, or text for people.")
