@@ -16,6 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
@@ -207,6 +208,16 @@ class DurableEngine:
         None: the run is not pending, or being executed here right now; nothing happens.
         """
         return await self._ask_for(run_id, partial(asyncio.to_thread, self._take_over, run_id))
+
+    async def remembered(self, age_s: float, skip: int, limit: int) -> list[str]:
+        """The ids of up to ``limit`` runs, finished or not, that were begun ``age_s`` seconds ago or earlier; oldest
+        first, leaving out the first ``skip``.
+        """
+        begun_by = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat()
+        rows = await DBOS.list_workflows_async(
+            name=WORKFLOW, end_time=begun_by, offset=skip, limit=limit, load_input=False, load_output=False
+        )
+        return [row.workflow_id for row in rows]
 
     async def forget(self, run_ids: Collection[str]) -> None:
         """Delete all that DBOS keeps about these runs, finished or not. One being executed fails at its next step."""

@@ -13,6 +13,7 @@ from core.settings import Settings
 from engine.agent_run import run_agent
 from engine.durable import DurableEngine
 from engine.execution import Execution
+from engine.housekeeping import keep_house
 from engine.model_call import ModelCaller
 from models.database import is_transient, transaction
 from models.notifications import Notification, listen
@@ -73,10 +74,12 @@ class Executor:
         self._listening = asyncio.create_task(listening)
         self._claiming = asyncio.create_task(self._claim_for_ever())
         self._warming_up = asyncio.create_task(self._warm_up())
+        self._housekeeping = asyncio.create_task(keep_house(self._engine))
 
     async def stop(self, grace_s: float) -> None:
         """Take no more runs, give those at hand ``grace_s`` seconds, and hand the rest back to the queue."""
         await _cancelled(self._claiming)
+        await _cancelled(self._housekeeping)
         if self._supervised:
             await asyncio.wait(self._supervised.values(), timeout=grace_s)
         supervised = list(self._supervised.values())
