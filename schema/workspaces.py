@@ -6,8 +6,8 @@ from uuid import UUID
 
 import strawberry
 
-from core.auth import Role
 from core.ids import IdPrefix
+from core.permissions import Role
 from models.users import User as UserRow
 from models.workspaces import Membership as MembershipRow
 from models.workspaces import Workspace as WorkspaceRow

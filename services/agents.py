@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.errors import Conflict, NotFound
 from core.ids import new_id
 from core.inputs import UNSET, Path, Unset, require_text
+from core.permissions import Permission
 from models.agents import Agent, AgentVersion
 from models.database import Connection, fetch, transaction
 from providers.registry import Providers
@@ -52,7 +53,7 @@ async def create(principal: Principal, providers: Providers, new: NewAgent) -> A
         ValidationFailed: a value can't be one.
         IdempotencyConflict: the key was used for another request.
     """
-    principal.require(new.workspace_id, Role.EDITOR, ("input", "workspaceId"))
+    principal.require(new.workspace_id, Permission.CONFIGURE, ("input", "workspaceId"))
     name, description = _require_name(new.name), _require_description(new.description)
     require_config(new.config, providers)
     agent_id = new_id()
@@ -162,7 +163,7 @@ async def _lock(principal: Principal, agent_id: UUID, path: Path) -> Agent:
     agent = await Agent.select_for_update(no_key=True).get_or_none(id=agent_id)
     if agent is None:
         raise NotFound("There is no agent with this id.", path)
-    principal.require(agent.workspace_id, Role.EDITOR, path)
+    principal.require(agent.workspace_id, Permission.CONFIGURE, path)
     return agent
 
 

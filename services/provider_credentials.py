@@ -4,11 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.envelopes import Envelopes
 from core.errors import ProviderFailed, SecretUnreadable, ValidationFailed
 from core.ids import new_id
 from core.inputs import Path, require_text
+from core.permissions import Permission
 from models.database import fetch, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName, is_credential_name
@@ -53,7 +54,7 @@ async def set_credential(principal: Principal, envelopes: Envelopes, new: NewCre
         NotFound: no such workspace for the caller. Forbidden: the caller's role there is below ADMIN.
         ValidationFailed: a value can't be one, or the provider needs one that is missing.
     """
-    principal.require(new.workspace_id, Role.ADMIN, (*_PATH, "workspaceId"))
+    principal.require(new.workspace_id, Permission.MANAGE_CREDENTIALS, (*_PATH, "workspaceId"))
     if not is_credential_name(new.name):
         message = (
             "A credential's name has 1 to 64 characters of a-z, A-Z, 0-9, '.', '_' and '-', a letter or digit first."

@@ -5,10 +5,11 @@ import secrets
 import unicodedata
 from uuid import UUID
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.errors import Conflict, ValidationFailed
 from core.ids import new_id
 from core.inputs import Path, require_text
+from core.permissions import Role
 from models.database import Connection, fetch, transaction
 from models.workspaces import Membership
 from services import idempotency

@@ -8,21 +8,23 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, build_schema, get_named_type
 
-from core import ids
-from core.auth import Role
-from core.ids import IdPrefix
-from models.database import TABLES, open_connection, transaction
-from models.workspaces import Membership
+from core.permissions import Role
+from models.database import TABLES, open_connection
 from tests.accounts import Member, sign_up
 from tests.client import Json, OperationFailed
+from tests.e2e.colleagues import colleague
 from tests.operations import (
     ARCHIVE_AGENT,
     CANCEL_RUN,
+    CHANGE_MEMBER_ROLE,
     CREATE_AGENT,
+    INVITE_MEMBER,
     PUBLISH_VERSION,
+    REMOVE_MEMBER,
     RUN_EVENTS,
     SET_PROVIDER_CREDENTIAL,
     START_RUN,
+    TRANSFER_OWNERSHIP,
     UPDATE_AGENT,
     answer,
     create_agent,
@@ -100,6 +102,26 @@ CASES: dict[str, tuple[str, str, Variables]] = {
         "workspaceId",
         SET_PROVIDER_CREDENTIAL,
         lambda own, id: {"input": {"workspaceId": id, **CREDENTIAL}},
+    ),
+    "inviteMember.workspaceId": (
+        "workspaceId",
+        INVITE_MEMBER,
+        lambda own, id: {"input": {"workspaceId": id, "email": "eve@example.com", "role": "VIEWER"}},
+    ),
+    "changeMemberRole.membershipId": (
+        "membershipId",
+        CHANGE_MEMBER_ROLE,
+        lambda own, id: {"input": {"membershipId": id, "role": "VIEWER"}},
+    ),
+    "removeMember.membershipId": (
+        "membershipId",
+        REMOVE_MEMBER,
+        lambda own, id: {"input": {"membershipId": id}},
+    ),
+    "transferOwnership.membershipId": (
+        "membershipId",
+        TRANSFER_OWNERSHIP,
+        lambda own, id: {"input": {"membershipId": id}},
     ),
     "createAgent.workspaceId": (
         "workspaceId",
@@ -264,15 +286,15 @@ async def test_a_viewer_looks_and_changes_nothing(
     tenants: tuple[Tenant, Tenant], server: Server, database_url: str
 ) -> None:
     ada, _ = tenants
-    viewer = await sign_up(server)
-    workspace_id = ids.decode(IdPrefix.WORKSPACE, ada.ids["workspaceId"])
-    async with transaction([workspace_id]):
-        user_id = ids.decode(IdPrefix.USER, viewer.user_id)
-        await Membership.create(workspace_id=workspace_id, user_id=user_id, role=Role.VIEWER)
+    viewer = await colleague(server, ada.member, Role.VIEWER)
     before = await rows_of(database_url)
     for operation, input, argument in (
         (CREATE_AGENT, {"workspaceId": ada.ids["workspaceId"], "name": "Mine", "config": CONFIG}, "workspaceId"),
         (SET_PROVIDER_CREDENTIAL, {"workspaceId": ada.ids["workspaceId"], **CREDENTIAL}, "workspaceId"),
+        (INVITE_MEMBER, {"workspaceId": ada.ids["workspaceId"], "email": "e@e.com", "role": "VIEWER"}, "workspaceId"),
+        (CHANGE_MEMBER_ROLE, {"membershipId": ada.ids["membershipId"], "role": "VIEWER"}, "membershipId"),
+        (REMOVE_MEMBER, {"membershipId": ada.ids["membershipId"]}, "membershipId"),
+        (TRANSFER_OWNERSHIP, {"membershipId": ada.ids["membershipId"]}, "membershipId"),
         (UPDATE_AGENT, {"agentId": ada.ids["agentId"], "name": "Mine"}, "agentId"),
         (PUBLISH_VERSION, {"agentVersionId": ada.ids["agentVersionId"]}, "agentVersionId"),
         (ARCHIVE_AGENT, {"agentId": ada.ids["agentId"]}, "agentId"),

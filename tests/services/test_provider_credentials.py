@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.envelopes import Envelopes
 from core.errors import Forbidden, NotFound, ProviderFailed, ValidationFailed
 from core.ids import new_id
+from core.permissions import Role
 from models.database import fetch, open_connection, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName
