@@ -21,6 +21,7 @@ class IdPrefix(StrEnum):
     USER = "user"
     MEMBERSHIP = "member"
     INVITATION = "invite"
+    AUDIT_EVENT = "audit"
     WORKSPACE = "ws"
     PROVIDER_CREDENTIAL = "cred"
     AGENT = "agent"

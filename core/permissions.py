@@ -39,4 +39,5 @@ class Permission(Enum):
     RUN = Role.EDITOR, "Start and cancel runs"
     MANAGE_MEMBERS = Role.ADMIN, "Invite members, change their roles and remove them, owners excepted"
     MANAGE_CREDENTIALS = Role.ADMIN, "Set the credentials of model providers, and see which there are"
+    READ_AUDIT = Role.ADMIN, "Read the audit record"
     MANAGE_OWNERS = Role.OWNER, "Invite, make, change and remove owners, and hand the ownership over"

@@ -58,6 +58,7 @@ TABLES = [
         "provider_credentials",
         "invitations",
         "former_members",
+        "audit_events",
     )
 ]
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from core.auth import Principal
 from core.errors import Conflict, NotFound
-from core.ids import new_id
+from core.ids import IdPrefix, encode, new_id
 from core.inputs import Path
 from core.permissions import Permission, Role
 from core.tokens import hash_token, new_token
@@ -15,7 +15,8 @@ from models.invitations import Invitation
 from models.users import User
 from models.workspaces import Membership
 from services.accounts import normalise_email
-from services.members import lock_workspace, right_to_manage
+from services.audit import Action, record
+from services.members import audited, lock_workspace, right_to_manage
 
 LIFETIME = timedelta(days=7)
 
@@ -54,13 +55,23 @@ async def invite(principal: Principal, workspace_id: UUID, email: str, role: Rol
     principal.require(workspace_id, right_to_manage(role), ("input", "role"))
     email = normalise_email(email)
     invited = Invited(new_id(), new_token(), datetime.now(UTC) + LIFETIME)
-    async with transaction([workspace_id]) as connection:
+    async with transaction([workspace_id], user_id=principal.user_id) as connection:
         user = await User.get_or_none(email=email)
         if user is not None and await Membership.exists(workspace_id=workspace_id, user_id=user.id):
             raise Conflict("A member has this e-mail address.", ("input", "email"))
         await fetch(connection, _FORGET_EXPIRED, workspace_id)
+        earlier = await Invitation.get_or_none(workspace_id=workspace_id, email=email)
         values = (email, role.value, hash_token(invited.token), principal.user_id, invited.expires_at)
         await fetch(connection, _REPLACE, invited.id, workspace_id, *values)
+        await record(
+            connection,
+            principal.user_id,
+            workspace_id,
+            Action.MEMBER_INVITED,
+            (IdPrefix.INVITATION, invited.id),
+            before=_audited(email, earlier.role, earlier.expires_at) if earlier else None,
+            after=_audited(email, role, invited.expires_at),
+        )
     return invited
 
 
@@ -82,7 +93,11 @@ async def accept(principal: Principal, token: str) -> Membership:
         role = await _take(connection, invitation)
         if await Membership.exists(workspace_id=workspace_id, user_id=principal.user_id):
             raise Conflict("You are a member of this workspace already.", _TOKEN_PATH)
-        return await Membership.create(workspace_id=workspace_id, user_id=principal.user_id, role=role)
+        member = await Membership.create(workspace_id=workspace_id, user_id=principal.user_id, role=role)
+        target = (IdPrefix.MEMBERSHIP, member.id)
+        after = audited(member) | {"invitationId": encode(IdPrefix.INVITATION, invitation.id)}
+        await record(connection, principal.user_id, workspace_id, Action.MEMBER_JOINED, target, after=after)
+        return member
 
 
 async def _take(connection: Connection, invitation: Invitation) -> Role:
@@ -93,6 +108,10 @@ async def _take(connection: Connection, invitation: Invitation) -> Role:
         if inviter is not None and inviter.role.may(right_to_manage(role)):
             return role
     raise _no_such_invitation()
+
+
+def _audited(email: str, role: Role, expires_at: datetime) -> dict[str, str]:
+    return {"email": email, "role": role.value, "expiresAt": expires_at.isoformat()}
 
 
 def _no_such_invitation() -> NotFound:

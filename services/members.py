@@ -5,15 +5,17 @@ owners who remove each other at the same moment, one stays.
 """
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from core.auth import Principal
 from core.errors import Conflict, NotFound
-from core.ids import new_id
+from core.ids import IdPrefix, encode, new_id
 from core.inputs import Path
 from core.permissions import Permission, Role
-from models.database import fetch, transaction
+from models.database import Connection, fetch, transaction
 from models.workspaces import Membership, Workspace
+from services.audit import Action, record
 
 _PATH: Path = ("input", "membershipId")
 _REMEMBER = """
@@ -42,12 +44,12 @@ async def change_role(principal: Principal, membership_id: UUID, role: Role) -> 
         Forbidden: the caller's role is below ADMIN, or below OWNER where the member is an owner or becomes one.
         Conflict: the workspace would lose its last owner.
     """
-    async with transaction(principal.workspace_ids, user_id=principal.user_id):
+    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
         deal = await _lock(principal, membership_id)
         deal.actor.role.require(right_to_manage(deal.member.role, role), _PATH)
         if role is not deal.member.role:
             await _require_other_owner(deal.member)
-            await _set_role(deal.member, role)
+            await _set_role(connection, deal, deal.member, role)
         return deal.member
 
 
@@ -66,6 +68,8 @@ async def remove(principal: Principal, membership_id: UUID) -> None:
         await _require_other_owner(member)
         await member.delete()
         await fetch(connection, _REMEMBER, new_id(), member.workspace_id, member.user_id)
+        action = Action.MEMBER_LEFT if deal.is_own else Action.MEMBER_REMOVED
+        await _record(connection, deal, action, member, before=audited(member))
 
 
 async def transfer_ownership(principal: Principal, membership_id: UUID) -> tuple[Membership, Membership]:
@@ -75,13 +79,13 @@ async def transfer_ownership(principal: Principal, membership_id: UUID) -> tuple
         NotFound: there is no such member for the caller. Forbidden: the caller is no owner.
         Conflict: the member is the caller.
     """
-    async with transaction(principal.workspace_ids, user_id=principal.user_id):
+    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
         deal = await _lock(principal, membership_id)
         deal.actor.role.require(Permission.MANAGE_OWNERS, _PATH)
         if deal.is_own:
             raise Conflict("You are an owner already; name another member.", _PATH)
-        await _set_role(deal.member, Role.OWNER)
-        await _set_role(deal.actor, Role.ADMIN)
+        await _set_role(connection, deal, deal.member, Role.OWNER)
+        await _set_role(connection, deal, deal.actor, Role.ADMIN)
         return deal.member, deal.actor
 
 
@@ -113,6 +117,19 @@ async def _require_other_owner(member: Membership) -> None:
         raise Conflict("A workspace keeps its last owner: make somebody else an owner first.", _PATH)
 
 
-async def _set_role(member: Membership, role: Role) -> None:
-    member.role = role
-    await member.save(update_fields=["role"])
+def audited(member: Membership) -> dict[str, str]:
+    """What the audit record says of a member."""
+    return {"userId": encode(IdPrefix.USER, member.user_id), "role": member.role.value}
+
+
+async def _set_role(connection: Connection, deal: _Deal, member: Membership, role: Role) -> None:
+    if role is not member.role:
+        before = audited(member)
+        member.role = role
+        await member.save(update_fields=["role"])
+        await _record(connection, deal, Action.MEMBER_ROLE_CHANGED, member, before=before, after=audited(member))
+
+
+async def _record(connection: Connection, deal: _Deal, action: Action, member: Membership, **changes: Any) -> None:
+    target = (IdPrefix.MEMBERSHIP, member.id)
+    await record(connection, deal.actor.user_id, member.workspace_id, action, target, **changes)

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from core.auth import Principal
 from core.envelopes import Envelopes
 from core.errors import ProviderFailed, SecretUnreadable, ValidationFailed
-from core.ids import new_id
+from core.ids import IdPrefix, new_id
 from core.inputs import Path, require_text
 from core.permissions import Permission
 from models.database import fetch, transaction
@@ -15,6 +16,7 @@ from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName, is_credential_name
 from providers.credentials import NEEDS, Credential, is_http_url
 from providers.registry import CredentialKey
+from services.audit import Action, record
 
 MAX_KEY_CHARS = 4_000
 MAX_URL_CHARS = 2_000
@@ -72,8 +74,26 @@ async def set_credential(principal: Principal, envelopes: Envelopes, new: NewCre
     row.envelope = envelopes.seal(api_key, row.place) if api_key else None
     key_columns = (row.kid, row.wrapped_data_key, row.encrypted_key, row.key_hint)
     async with transaction(principal.workspace_ids) as connection:
+        known: dict[str, Any] = {"workspace_id": row.workspace_id, "provider": row.provider, "name": row.name}
+        before = await ProviderCredential.select_for_update(no_key=True).get_or_none(**known)
         await fetch(connection, _UPSERT, row.id, row.workspace_id, row.provider, row.name, row.base_url, *key_columns)
-        return await ProviderCredential.get(workspace_id=row.workspace_id, provider=row.provider, name=row.name)
+        after = await ProviderCredential.get(**known)
+        await record(
+            connection,
+            principal.user_id,
+            row.workspace_id,
+            Action.PROVIDER_CREDENTIAL_SET,
+            (IdPrefix.PROVIDER_CREDENTIAL, after.id),
+            before=_audited(before) if before else None,
+            after=_audited(after),
+        )
+        return after
+
+
+def _audited(row: ProviderCredential) -> dict[str, str | None]:
+    """What the audit record says of a credential: of its key, no more than everybody who sees it is shown."""
+    key = f"***{row.key_hint or ''}" if row.envelope else None
+    return {"provider": row.provider, "name": row.name, "apiKey": key, "baseUrl": row.base_url}
 
 
 async def keys_of_workspace(workspace_id: UUID) -> list[CredentialKey]:

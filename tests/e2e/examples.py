@@ -6,8 +6,12 @@ from pathlib import Path
 
 from graphql import build_schema
 
+from core import ids
+from core.ids import IdPrefix, new_id
 from core.permissions import Role
-from tests.accounts import PASSWORD, SIGN_IN, Member, new_account, sign_up
+from models.database import transaction
+from models.users import User
+from tests.accounts import PASSWORD, SIGN_IN, Member, new_account
 from tests.client import Client, Json
 from tests.e2e.colleagues import add_member
 from tests.operations import INVITE_MEMBER, UPDATE_AGENT, answer, create_agent, start_run
@@ -45,8 +49,11 @@ class Stage:
 
     async def member(self) -> Json:
         """Somebody new in the workspace."""
-        someone = await sign_up(self.server)
-        return {"membershipId": await add_member(self.owner.workspace_id, someone.user_id, Role.EDITOR)}
+        user_id = new_id()
+        async with transaction(user_id=user_id):
+            await User.create(id=user_id, email=f"{user_id}@example.com", name="Bo", password_hash="-")
+        someone = ids.encode(IdPrefix.USER, user_id)
+        return {"membershipId": await add_member(self.owner.workspace_id, someone, Role.EDITOR)}
 
     async def agent(self) -> Json:
         return {"agentId": (await create_agent(self.owner, MODEL))["id"]}

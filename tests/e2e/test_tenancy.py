@@ -42,6 +42,7 @@ EVERYTHING = """query ($id: ID!) { node(id: $id) {
   ... on Workspace { name slug } ... on Agent { name } ... on AgentVersion { number }
   ... on Thread { title } ... on Message { text } ... on Run { input } ... on RunStep { name }
   ... on User { email } ... on Membership { role } ... on ProviderCredential { name keyHint }
+  ... on AuditEvent { actor }
 } }"""
 
 
@@ -60,7 +61,7 @@ async def tenants(server: Server) -> tuple[Tenant, Tenant]:
         agent = await create_agent(member, MODEL)
         run = await start_run(member, agent, "A secret")
         query = """query ($workspace: ID!, $thread: ID!) {
-          workspace(id: $workspace) { members { nodes { id } } }
+          workspace(id: $workspace) { members { nodes { id } } auditEvents { nodes { id } } }
           thread(id: $thread) { messages { nodes { id } } }
         }"""
         thread_id = run["thread"]["id"]
@@ -78,6 +79,7 @@ async def tenants(server: Server) -> tuple[Tenant, Tenant]:
             "membershipId": data["workspace"]["members"]["nodes"][0]["id"],
             "userId": member.user_id,
             "credentialId": set_credential["credential"]["id"],
+            "auditEventId": data["workspace"]["auditEvents"]["nodes"][0]["id"],
         }
         return Tenant(member, owned)
 
@@ -239,7 +241,7 @@ async def test_whoever_is_not_signed_in_learns_only_that(
     "kind",
     [
         *("workspaceId", "agentId", "agentVersionId", "threadId", "runId", "messageId", "membershipId", "userId"),
-        "credentialId",
+        *("credentialId", "auditEventId"),
     ],
 )
 async def test_every_kind_of_node_is_found_by_its_owner_and_by_nobody_else(
