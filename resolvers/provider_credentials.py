@@ -34,7 +34,10 @@ async def set_credential(context: Context, form: CredentialForm) -> ProviderCred
         api_key=form.api_key,
         base_url=form.base_url,
     )
-    return await provider_credentials.set_credential(principal, context.runtime.envelopes, new)
+    runtime = context.runtime
+    return await provider_credentials.set_credential(
+        principal, runtime.envelopes, new, allow_private_addresses=runtime.settings.allow_private_addresses
+    )
 
 
 async def of_workspace(context: Context, workspace_id: UUID) -> list[ProviderCredential]:

@@ -3,8 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from core.addresses import may_be_public
 from core.auth import Principal
 from core.envelopes import Envelopes
 from core.errors import ProviderFailed, SecretUnreadable, ValidationFailed
@@ -47,7 +49,9 @@ class NewCredential:
     base_url: str | None
 
 
-async def set_credential(principal: Principal, envelopes: Envelopes, new: NewCredential) -> ProviderCredential:
+async def set_credential(
+    principal: Principal, envelopes: Envelopes, new: NewCredential, *, allow_private_addresses: bool
+) -> ProviderCredential:
     """Set a workspace's credential, in the place of the one that has the provider and the name, if there is one.
 
     All of it is replaced, so that nobody can send a key that they can't read to an address of their own.
@@ -63,6 +67,9 @@ async def set_credential(principal: Principal, envelopes: Envelopes, new: NewCre
         )
         raise ValidationFailed(message, (*_PATH, "name"))
     api_key, base_url = _require_key(new), _require_base_url(new)
+    if base_url and not allow_private_addresses and not may_be_public(urlsplit(base_url).hostname or ""):
+        message = "The base URL must not be that of a private address: this server calls public ones only."
+        raise ValidationFailed(message, (*_PATH, "baseUrl"))
     row = ProviderCredential(
         id=new_id(),
         workspace_id=new.workspace_id,
