@@ -29,6 +29,7 @@ class Principal:
         return tuple(self.roles)
 
     def may(self, workspace_id: UUID, permission: Permission) -> bool:
+        """Whether the caller may do this there; not where they are no member."""
         role = self.roles.get(workspace_id)
         return role is not None and role.may(permission)
 

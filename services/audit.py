@@ -50,5 +50,5 @@ async def record(
     detail = orjson.dumps({"before": before, "after": after}).decode()
     actor, names = encode(IdPrefix.USER, actor_id), encode(*target)
     added = await fetch(connection, _INSERT, new_id(), workspace_id, action.value, actor, names, detail, actor_id)
-    # Nothing is changed that is not on record.
-    assert added, f"The user {actor_id} is not visible here."
+    if not added:
+        raise RuntimeError(f"The user {actor_id} is not visible here: what is not on record must not happen.")

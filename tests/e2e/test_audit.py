@@ -246,7 +246,7 @@ async def test_a_change_without_an_event_does_not_happen(server: Server) -> None
             actor = ids.decode(IdPrefix.USER, stranger.user_id)
             await audit.record(connection, actor, key, Action.WORKSPACE_CREATED, (IdPrefix.WORKSPACE, key))
 
-    with pytest.raises(AssertionError, match="not visible"):
+    with pytest.raises(RuntimeError, match="not visible"):
         await change()
     data = await owner.client.execute(RECORD, id=owner.workspace_id)
     assert data["workspace"]["name"] == "Lab"
