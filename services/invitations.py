@@ -48,7 +48,8 @@ async def invite(principal: Principal, workspace_id: UUID, email: str, role: Rol
 
     Raises:
         NotFound: no such workspace for the caller.
-        Forbidden: the caller's role there is below ADMIN, or below OWNER where it is an owner that they invite.
+        Forbidden: the caller's role there is below ADMIN, or below OWNER where it is an owner that they invite, or
+            an owner's invitation that they would replace.
         ValidationFailed: it is no e-mail address. Conflict: a member has it.
     """
     principal.require(workspace_id, Permission.MANAGE_MEMBERS, _WORKSPACE_PATH)
@@ -61,6 +62,8 @@ async def invite(principal: Principal, workspace_id: UUID, email: str, role: Rol
             raise Conflict("A member has this e-mail address.", ("input", "email"))
         await fetch(connection, _FORGET_EXPIRED, workspace_id)
         earlier = await Invitation.get_or_none(workspace_id=workspace_id, email=email)
+        if earlier is not None:
+            principal.require(workspace_id, right_to_manage(earlier.role), ("input", "email"))
         values = (email, role.value, hash_token(invited.token), principal.user_id, invited.expires_at)
         await fetch(connection, _REPLACE, invited.id, workspace_id, *values)
         await record(

@@ -115,6 +115,15 @@ async def test_a_new_invitation_takes_the_place_of_the_one_before(scene: Scene) 
     assert (await invitations.accept(scene.guest, second.token)).role is Role.VIEWER
 
 
+async def test_only_owners_replace_the_invitation_of_an_owner(scene: Scene) -> None:
+    boss = await make_member(scene.workspace_id, Role.OWNER)
+    invited = await invitations.invite(boss, scene.workspace_id, address(scene.guest), Role.OWNER)
+    with pytest.raises(Forbidden) as caught:
+        await scene.invite(Role.VIEWER)
+    assert caught.value.path == ("input", "email")
+    assert (await invitations.accept(scene.guest, invited.token)).role is Role.OWNER
+
+
 async def test_expired_ones_are_cleared_away(scene: Scene) -> None:
     await scene.invite(email="somebody@example.com")
     await expire(scene.workspace_id)
