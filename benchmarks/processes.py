@@ -85,8 +85,16 @@ def load(kind: str, **job: Any) -> dict[str, Any]:
 
 def cpu_s(pid: int) -> float:
     """What a process, with all its children past and present, has used, in seconds (in steps of 0.01)."""
-    own = sum(_stat(pid)[11:15])
-    return own / _TICKS + sum(cpu_s(child) for child in _children(pid))
+    while True:
+        try:
+            return _ticks(pid) / _TICKS
+        except (FileNotFoundError, ProcessLookupError):
+            # A child has just ended, and its parent's count of those that have was read before.
+            _stat(pid)
+
+
+def _ticks(pid: int) -> int:
+    return sum(_stat(pid)[11:15]) + sum(_ticks(child) for child in _children(pid))
 
 
 def rss_mb(pid: int) -> float:
