@@ -166,10 +166,10 @@ class _Transaction(TransactionWrapper):
         await self._connection.execute(self._begin)
 
     async def commit(self) -> None:
-        await self._end("COMMIT")
+        await self._end("COMMIT;")
 
     async def rollback(self) -> None:
-        await self._end("ROLLBACK")
+        await self._end("ROLLBACK;")
 
     async def _end(self, statement: str) -> None:
         await self._connection.execute(statement)

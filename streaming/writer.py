@@ -7,7 +7,6 @@ soon as it was said, a busy one stores more at once.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +18,7 @@ from core.events import LoggedEvent, ReasoningDelta, RunEventBody, TextDelta
 from models.database import fetch, is_transient, transaction
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
-from streaming.deltas import StandingText, merge
+from streaming.deltas import StandingText, grown
 from streaming.log import Ownership, insert_owned, last_seq, publish, standing_text
 from streaming.retry import retried
 
@@ -188,18 +187,16 @@ class RunWriter:
         """
         if self._failure is not None:
             raise self._failure
-        body = storable(body)
+        body, at = storable(body), datetime.now(UTC)
         self._pending_chars += _size(body)
-        event = LoggedEvent(self.run_id, self._last_seq, self._last_seq, datetime.now(UTC), step_id, body)
-        grown = merge(self._pending[-1], event) if self._pending else None
-        if grown is not None:
-            self._pending[-1] = grown
+        delta = grown(self._pending[-1], body, step_id, self._last_seq, at) if self._pending else None
+        if delta is not None:
+            self._pending[-1] = delta
         else:
             self._last_seq += 1
-            event = replace(event, seq=self._last_seq, first_seq=self._last_seq)
-            self._pending.append(event)
-        self.text.add(event)
-        self._log.notice(self)
+            self._pending.append(LoggedEvent(self.run_id, self._last_seq, self._last_seq, at, step_id, body))
+            self._log.notice(self)
+        self.text.add_body(body, step_id, self._last_seq)
 
     async def flush(self) -> None:
         """Wait until all that was appended is committed and published.
@@ -216,6 +213,8 @@ class RunWriter:
         Raises:
             RunLost, LogUnavailable: as `flush`.
         """
+        if self._failure is None and self._pending_chars < ROOM_CHARS:
+            return
         await self._wait_until(lambda: self._pending_chars < ROOM_CHARS)
 
     def text_sha256(self) -> str:
@@ -275,6 +274,6 @@ def _unavailable(cause: Exception) -> LogUnavailable:
 
 
 def _size(body: RunEventBody) -> int:
-    if isinstance(body, TextDelta | ReasoningDelta):
+    if type(body) is TextDelta or type(body) is ReasoningDelta:
         return len(body.text)
     return len(encode_body(body)[1])

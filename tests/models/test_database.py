@@ -45,7 +45,7 @@ async def all_at_once() -> None:
         await asyncio.gather(*(hold() for _ in range(POOL_SIZE)))
 
 
-@pytest.mark.parametrize("statement", ["BEGIN;", "SELECT 1 AS one", "COMMIT"])
+@pytest.mark.parametrize("statement", ["BEGIN;", "SELECT 1 AS one", "COMMIT;"])
 async def test_a_connection_that_breaks_spoils_no_later_transaction(proxy: PostgresProxy, statement: str) -> None:
     proxy.lose_answer_to(statement)
     with pytest.raises(Exception) as failure:  # noqa: PT011  # of many kinds
