@@ -19,12 +19,17 @@ from models.database import fetch, is_transient, transaction
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
 from streaming.deltas import StandingText, grown
-from streaming.log import Ownership, insert_owned, last_seq, publish, standing_text
+from streaming.log import Ownership, insert_owned, publish, standing_text
 from streaming.retry import retried
 
 ROOM_CHARS = 64 * 1024
 """How much of one run may wait to be stored before `RunWriter.room` holds up who appends."""
 GIVE_UP_S = 30.0
+
+_LAST_SEQ_OF_OWNED = """
+SELECT (SELECT coalesce(max(seq), 0) FROM run_events WHERE run_id = runs.id) AS last
+FROM runs WHERE id = $1 AND epoch = $2
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -59,11 +64,12 @@ class EventLog:
             RunLost: the run is not, or no longer, in this epoch.
         """
         async with transaction([workspace_id]) as connection:
-            if not await fetch(connection, "SELECT FROM runs WHERE id = $1 AND epoch = $2", run_id, epoch):
+            owned = await fetch(connection, _LAST_SEQ_OF_OWNED, run_id, epoch)
+            if not owned:
                 raise RunLost("Another process owns the run now.")
-            seq = await last_seq(connection, run_id)
-            text = await standing_text(connection, run_id)
-        return RunWriter(self, run_id, workspace_id, epoch, seq, text)
+            # Nobody can have said anything before its first epoch.
+            text = await standing_text(connection, run_id) if epoch > 1 else StandingText()
+        return RunWriter(self, run_id, workspace_id, epoch, int(owned[0]["last"]), text)
 
     def notice(self, writer: "RunWriter") -> None:
         """There is something to store of this writer's."""
