@@ -23,6 +23,7 @@ from resolvers.context import Runtime
 from resolvers.health import OK, readiness
 from schema.http import GraphQLEndpoint, error_response
 from schema.schema import schema
+from services.persisted_documents import PersistedDocuments
 from streaming.bus import Bus
 from streaming.writer import EventLog
 
@@ -37,8 +38,8 @@ def create_app(settings: Settings, *, with_executor: bool = True) -> Starlette:
     """The ASGI application. Its lifespan opens and closes all that it stands on, with an executor of runs if so wanted.
 
     Raises:
-        StartupRefused: at start-up: malformed secret keys, a database schema that this version does not know, or a
-            second process without Redis.
+        StartupRefused: at start-up: malformed secret keys or persisted documents, a database schema that this version
+            does not know, or a second process without Redis.
     """
 
     @asynccontextmanager
@@ -69,12 +70,13 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
     keys, envelopes = KeyRing.parse(secret_keys), Envelopes.parse(secret_keys)
     bus = Bus.from_url(settings.redis_url)
     providers = Providers(settings)
+    documents = PersistedDocuments.from_manifest(settings.persisted_documents)
     await migrate.require_current(settings.database_url)
     async with presence(settings.database_url, alone=settings.redis_url is None):
         await database.connect(settings.database_url, settings.database_pool_size)
         try:
             async with bus, executing(settings, providers, bus) if with_executor else nullcontext():
-                yield Runtime(settings, keys, envelopes, bus, providers)
+                yield Runtime(settings, keys, envelopes, bus, providers, documents)
         finally:
             await providers.aclose()
             await database.close()

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from asgi import create_app  # noqa: TID251 - the command line is an entry point too
 from commands.configuration import read_settings
@@ -19,8 +20,10 @@ from core.settings import Settings
 from models.database import require_reachable
 
 BACKLOG = 2048
-# For answers under way at the end; sockets are closed at once, as their clients can subscribe again elsewhere.
+# For answers under way at the end; streams are ended at once, as their clients can subscribe again elsewhere.
 GRACE_S = 10
+# How long a client may take nothing of what is sent to it.
+STALL_S = 60
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +75,26 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _HttpProtocol(HttpToolsProtocol):
+    """Drops a client that has stopped reading; uvicorn would wait for it without end."""
+
+    _stalled: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALL_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalled:
+            self._stalled.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._stalled:
+            self._stalled.cancel()
+
+
 @asynccontextmanager
 async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyncio.Future[None]]:
     """Serves ``app`` within the block, at whose end open requests get `GRACE_S` seconds more.
@@ -80,7 +103,7 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyn
     """
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=_HttpProtocol,
         ws="websockets-sansio",
         # Entered here instead, where what it raises arrives as it is.
         lifespan="off",
@@ -97,5 +120,7 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyn
             # Whoever waits for it may be cancelled. The server may not, or it would drop its requests.
             yield asyncio.shield(task)
         finally:
+            # Streams would last as long as their runs.
+            app.state.runtime.stopping.set()
             server.should_exit = True
             await task

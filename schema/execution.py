@@ -6,7 +6,17 @@ from functools import cached_property
 from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLArgument, GraphQLError, GraphQLInputField, GraphQLInputObjectType, Undefined
+from graphql import (
+    DocumentNode,
+    GraphQLArgument,
+    GraphQLError,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    Undefined,
+    get_operation_ast,
+    validate,
+)
+from graphql import OperationType as GraphQLOperationType
 from graphql.execution import ExecutionResult as CoreResult
 from graphql.execution import Executor as CoreExecutor
 from graphql.type import GraphQLInterfaceType, GraphQLObjectType
@@ -62,6 +72,12 @@ class DocumentCache(ParserCache):
         yield
 
 
+def _parse(document: str) -> DocumentNode | None:
+    with suppress(GraphQLError, RecursionError):
+        return cast(DocumentNode, DocumentCache().cached_parse_document(document))
+    return None
+
+
 class Schema(strawberry.Schema):
     """Strawberry's schema, with our scalars and errors, and parsed and validated documents cached."""
 
@@ -94,6 +110,18 @@ class Schema(strawberry.Schema):
             elif isinstance(named_type, GraphQLObjectType | GraphQLInterfaceType):
                 for field in named_type.fields.values():
                     yield from field.args.values()
+
+    def is_valid(self, document: str) -> bool:
+        """Whether this is a document that the schema can execute, as far as that can be told without variables."""
+        parsed = _parse(document)
+        return parsed is not None and not validate(self._schema, parsed)
+
+    @staticmethod
+    def is_subscription(document: str | None, operation_name: str | None) -> bool:
+        """Whether the operation that is asked for has many results; not so where none can be made out."""
+        parsed = _parse(document) if document else None
+        operation = get_operation_ast(parsed, operation_name) if parsed else None
+        return operation is not None and operation.operation is GraphQLOperationType.SUBSCRIPTION
 
     async def execute(self, *args: Any, **options: Any) -> ExecutionResult:
         """One answer: for queries and mutations, since a subscription has many (``stream``)."""

@@ -6,9 +6,7 @@ whose session ends, and answers instead of crashes for messages that no client s
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from copy import copy
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -18,9 +16,11 @@ from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
 from core.auth import Principal
-from core.errors import Unauthenticated
+from core.errors import SynapseError, Unauthenticated
 from resolvers.context import Context
 from schema.errors import publish
+from schema.execution import Schema
+from schema.persisted_documents import document_of
 from services import sessions
 
 FORBIDDEN = 4403
@@ -63,6 +63,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
 class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     """One socket. ``principal`` is who opened it; each operation looks up anew what that one may do."""
 
+    schema: Schema
     principal: Principal | None = None
     watcher: asyncio.Task[None] | None = None
 
@@ -84,6 +85,22 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
         if self.principal and self.watcher is None:
             self.watcher = asyncio.create_task(self._watch(self.principal))
+
+    async def handle_subscribe(self, message: Any) -> None:
+        payload = message["payload"]
+        try:
+            query = document_of(
+                self.context.runtime.documents, self.schema, payload.get("query"), payload.get("extensions")
+            )
+        except SynapseError as error:
+            # Neither may be answered: the base class closes the socket instead.
+            if self.connection_acknowledged and message["id"] not in self.operations:
+                failure = publish(GraphQLError(error.message, original_error=error), self.context.request_id)
+                await self.send_message({"id": message["id"], "type": "error", "payload": [failure.formatted]})
+                return
+            query = ""
+        found: Any = {**message, "payload": {**payload, "query": query or ""}}
+        await super().handle_subscribe(found)
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         context = Context(self.context.runtime)
@@ -116,7 +133,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     async def _watch(self, principal: Principal) -> None:
         """Closes the socket once its session has ended or its access token has expired."""
         try:
-            reason = await self._end_of(principal)
+            reason = await sessions.ended(self.context.runtime.bus, principal)
         except Exception:
             log.exception("session_watch_failed")
             await self.websocket.close(INTERNAL_ERROR, "Internal error")
@@ -129,21 +146,6 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             await operation.send_initial_errors([publish(failure, self.context.request_id)])
         await self.websocket.close(FORBIDDEN, reason)
 
-    async def _end_of(self, principal: Principal) -> str:
-        """Returns, with the reason, when the session has ended or the access token has expired."""
-        with suppress(TimeoutError):
-            async with (
-                asyncio.timeout((principal.expires_at - datetime.now(UTC)).total_seconds()),
-                self.context.runtime.bus.subscribe(sessions.channel(principal.session_id)) as hints,
-            ):
-                while True:
-                    try:
-                        await sessions.load_principal(principal)
-                    except Unauthenticated as error:
-                        return error.message
-                    await hints.get()
-        return "The access token has expired."
-
 
 def _malformed(message: Any) -> str | None:
     """What is wrong with a message's form; None when nothing is."""
@@ -152,11 +154,14 @@ def _malformed(message: Any) -> str | None:
             return None if isinstance(rest.get("payload"), dict | None) else "The payload must be an object"
         case {"type": "complete", "id": str()}:
             return None
-        case {"type": "subscribe", "id": str(id), "payload": {"query": str(), **rest}}:
+        case {"type": "subscribe", "id": str(id), "payload": {**rest}}:
             if not 0 < len(id) <= MAX_ID_CHARS:
                 return f"An id has 1 to {MAX_ID_CHARS} characters"
-            if not isinstance(rest.get("variables"), dict | None):
-                return "The variables must be an object"
+            if not isinstance(rest.get("query"), str if "extensions" not in rest else str | None):
+                return "The query must be a string"
+            for key in ("variables", "extensions"):
+                if not isinstance(rest.get(key), dict | None):
+                    return f"The {key} must be an object"
             return None if isinstance(rest.get("operationName"), str | None) else "The operationName must be a string"
         case _:
             return "This is no message of graphql-transport-ws"

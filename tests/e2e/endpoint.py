@@ -16,6 +16,7 @@ from schema.info import Info
 from tests.servers.app import Server
 
 PATH = "/probe"
+PUSHED: dict[str, asyncio.Queue[int]] = {}
 SECRET = "postgresql://user:secret@host"
 
 
@@ -63,6 +64,16 @@ class Mutation:
 @strawberry.type
 class Subscription:
     @strawberry.subscription
+    async def pushed(self, to: str) -> AsyncIterator[int]:
+        """What tests put into the queue of that name, which is there as long as somebody watches."""
+        queue = PUSHED[to] = asyncio.Queue()
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            del PUSHED[to]
+
+    @strawberry.subscription
     async def ticks(self, to: int) -> AsyncIterator[Tick]:
         for number in range(1, to + 1):
             await asyncio.sleep(0)
@@ -85,7 +96,11 @@ class Subscription:
         raise RuntimeError(SECRET)
 
 
+class Probe(GraphQLEndpoint):
+    heartbeat_s = 0.1
+
+
 def add_probe(server: Server) -> None:
     """Serve the probe beside the product's endpoint."""
-    endpoint = GraphQLEndpoint(Schema(Query, Mutation, Subscription), Path("/nowhere"))
+    endpoint = Probe(Schema(Query, Mutation, Subscription), Path("/nowhere"))
     server.app.router.routes.extend([Route(PATH, endpoint, methods=["GET", "POST"]), WebSocketRoute(PATH, endpoint)])
