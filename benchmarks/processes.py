@@ -29,21 +29,16 @@ def free_port() -> int:
 
 @contextmanager
 def running(arguments: list[str], log: Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """`python ARGUMENTS`, terminated at the end of the block. Its errors go to the file ``log``."""
-    with log.open("ab") as errors:
+    """`python ARGUMENTS`, terminated at the end of the block. What it writes is added to the file ``log``."""
+    with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=os.environ | environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
+            [sys.executable, *arguments], cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output
         )
     try:
         yield process
     finally:
         process.terminate()
-        process.communicate()
+        process.wait()
 
 
 def run(arguments: list[str], **environment: str) -> None:

@@ -46,9 +46,10 @@ class System:
 @contextmanager
 def upstream(log: Path) -> Iterator[System]:
     """The model provider, which is the first system too: read directly."""
-    with running(["-m", "benchmarks.upstream"], log) as process:
-        assert process.stdout is not None
-        yield System("direct", "direct", int(process.stdout.readline()), process.pid)
+    port = free_port()
+    with running(["-m", "benchmarks.upstream", str(port)], log) as process:
+        await_status_200(process, port, "/times")
+        yield System("direct", "direct", port, process.pid)
 
 
 @contextmanager

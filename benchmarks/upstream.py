@@ -1,7 +1,7 @@
 """A model provider that speaks OpenAI's wire format: one chunk, and one write to the socket, for each token.
 
-`python -m benchmarks.upstream` prints its port, and serves until its input ends. The last message of a request names
-the stream; ``GET /times`` tells when the tokens of each stream since the last such question were written.
+`python -m benchmarks.upstream PORT` serves until it is terminated. The last message of a request names the stream;
+``GET /times`` tells when the tokens of each stream since the last such question were written.
 """
 
 import asyncio
@@ -85,14 +85,11 @@ class Connection(asyncio.Protocol):
         self._transport.write(_END)
 
 
-async def _serve() -> None:
-    loop = asyncio.get_running_loop()
+async def _serve(port: int) -> None:
     times: dict[str, list[float]] = {}
-    server = await loop.create_server(lambda: Connection(times), "127.0.0.1", 0, backlog=1024)
-    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
-    sys.stdout.flush()
-    await loop.run_in_executor(None, sys.stdin.read)
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(times), "127.0.0.1", port, backlog=1024)
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    uvloop.run(_serve(int(sys.argv[1])))

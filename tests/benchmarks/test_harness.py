@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import load, report
 from benchmarks.answers import FLAT_OUT, TOKENS, Received, Wrong
-from benchmarks.processes import cpu_s, rss_mb
+from benchmarks.processes import ROOT, cpu_s, rss_mb
 from benchmarks.results import Results
 from benchmarks.systems import upstream
 
@@ -55,6 +55,13 @@ def test_the_report_shows_medians_and_how_far_the_rounds_differ(tmp_path: Path) 
     row = next(line for line in (tmp_path / "results.md").read_text().splitlines() if line.startswith("| ours"))
     assert [cell.strip() for cell in row.strip("|").split("|")] == ["ours", "100", "90 to 300", "", "", "", "0.100"]
     assert (tmp_path / "throughput.svg").read_text().count("<rect") == 1 + 2 * 2
+
+
+def test_the_documentation_shows_the_committed_results() -> None:
+    results = (ROOT / "benchmarks/results/results.md").read_text()
+    assert (
+        f"<!-- benchmarks/results/results.md -->\n{results}<!-- end -->" in (ROOT / "docs/performance.md").read_text()
+    )
 
 
 def _take_all(received: Received, texts: tuple[str, ...] | list[str]) -> None:

@@ -30,6 +30,7 @@ LEAVES = {
 }
 DIRECTIVES = ("", "", "", "@include(if: $yes)", "@include(if: $no)", "@skip(if: $yes)", "@skip(if: true)")
 VARIABLES = {"yes": True, "no": False}
+PROBE = strawberry.Schema(Query, Mutation, Subscription)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 # Beyond 32 bits too, which graphql-core refuses.
@@ -124,14 +125,17 @@ def test_objects_within_an_event_are_left_to_graphql_core_and_other_types_are_no
     assert encoder.encode(said) == {"runEvents": {"seq": 1}}
 
 
+def encode_of_probe(selection: str, event: object) -> dict[str, Any] | None:
+    executor = Executor.build(PROBE._schema, parse(f"subscription {{ {selection} }}"))
+    assert isinstance(executor, Executor)
+    return EventEncoder(executor).encode(event)
+
+
 def test_events_that_are_no_objects_or_of_a_wrong_type_are_left_to_graphql_core() -> None:
-    probe = strawberry.Schema(Query, Mutation, Subscription)
-    documents_and_events = [("silence", 1), ("ticks(to: 1) { number }", Done()), ("ticks(to: 1) { number }", None)]
-    for selection, event in documents_and_events:
-        executor = Executor.build(probe._schema, parse(f"subscription {{ {selection} }}"))
-        assert isinstance(executor, Executor)
-        assert EventEncoder(executor).encode(event) is None
-    assert EventEncoder(executor).encode(Tick(number=3)) == {"ticks": {"number": 3}}
+    assert encode_of_probe("silence", 1) is None
+    assert encode_of_probe("ticks(to: 1) { number }", Done()) is None
+    assert encode_of_probe("ticks(to: 1) { number }", None) is None
+    assert encode_of_probe("ticks(to: 1) { number }", Tick(number=3)) == {"ticks": {"number": 3}}
 
 
 @strawberry.type
