@@ -1,7 +1,8 @@
 """How operations are executed: Strawberry's schema with what this one needs besides."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 import strawberry
 from graphql import (
@@ -12,6 +13,7 @@ from graphql import (
     Undefined,
     get_operation_ast,
 )
+from graphql.execution import ExecutionResult as CoreResult
 from graphql.execution import Executor as CoreExecutor
 from graphql.type import GraphQLInterfaceType, GraphQLObjectType
 from strawberry.extensions.runner import SchemaExtensionsRunner
@@ -24,17 +26,35 @@ from strawberry.types.graphql import OperationType
 
 from schema.documents import Documents, InvalidDocument
 from schema.errors import EXCEPTION_HANDLERS, publish
+from schema.event_encoder import EventEncoder
 from schema.scalars import SCALARS
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
-    """graphql-core's executor, without what it would keep of every event of a subscription until that ends."""
+    """graphql-core's executor, which need not work for most events of a subscription, and keeps nothing of them."""
+
+    @cached_property
+    def _encoder(self) -> EventEncoder:
+        return EventEncoder(self)
 
     def build_per_event_executor(self, payload: Any) -> CoreExecutor[Any]:
+        data = self._encoder.encode(payload)
+        if data is not None:
+            return cast(CoreExecutor[Any], _Executed(CoreResult(data)))
         executor = super().build_per_event_executor(payload)
         # Its keys are ids of lists that are made anew for each event, so what one event adds helps no other.
         executor._relevant_sub_fields = {}
         return executor
+
+
+class _Executed:
+    """In place of an executor: an event's result that is known already."""
+
+    def __init__(self, result: CoreResult) -> None:
+        self._result = result
+
+    def execute_operation(self, serially: bool | None = None) -> CoreResult:
+        return self._result
 
 
 class OperationUnclear(CannotGetOperationTypeError):
