@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     database_pool_size: int = Field(default=20, ge=2, description="Most PostgreSQL connections of one process's pool.")
     run_concurrency: int = Field(default=64, ge=1, description="Most runs that one executor works on at once.")
+    workspace_run_concurrency: int = Field(
+        default=48, ge=1, description="Most runs of one workspace at once, in all executors together."
+    )
+    agent_run_concurrency: int = Field(
+        default=32, ge=1, description="Most runs of one agent at once, in all executors together."
+    )
     shutdown_grace_s: float = Field(
         default=20.0, ge=0, description="How long runs at hand may go on when the process is told to stop, in seconds."
     )

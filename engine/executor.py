@@ -20,7 +20,7 @@ from models.runs import RunStatus
 from providers.registry import Providers
 from services import claims, provider_credentials
 from services.cancellations import take_away
-from services.claims import Claim
+from services.claims import Claim, Limits
 from services.run_endings import Failure, Outcome, end_abruptly, lock_owned
 from streaming.bus import Bus
 from streaming.log import publish
@@ -28,11 +28,13 @@ from streaming.writer import EventLog
 
 # How often to look for work that no notification told of.
 SWEEP_S = 1.0
-# A run that was begun so often, and each time lost its worker, is taken to be the reason.
-MOST_CLAIMS = 5
+# A run over which so many executors died is taken to be the reason.
+MOST_LOST_WORKERS = 5
 
 _INTERNAL = Failure(ErrorCode.INTERNAL, "Something went wrong on our side; the run may be repeated.", retryable=True)
-_GIVEN_UP = Failure(ErrorCode.INTERNAL, f"The run was begun {MOST_CLAIMS} times, and never ended.", retryable=False)
+_GIVEN_UP = Failure(
+    ErrorCode.INTERNAL, f"The run was given up: {MOST_LOST_WORKERS} workers died executing it.", retryable=False
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ class Executor:
         envelopes = Envelopes.parse(settings.secret_keys.get_secret_value())
         self._caller = ModelCaller(providers, envelopes, bus)
         self._engine = DurableEngine(settings.database_url, self.id, self._run)
+        self._limits = Limits(settings.workspace_run_concurrency, settings.agent_run_concurrency)
         self._supervised: dict[UUID, asyncio.Task[None]] = {}
         self._executions: dict[UUID, Execution] = {}
         self._done: list[str] = []
@@ -128,7 +131,7 @@ class Executor:
         free = self._settings.run_concurrency - len(self._supervised)
         if free <= 0:
             return
-        for claim in await claims.claim(self.id, free, working_on=self._supervised):
+        for claim in await claims.claim(self.id, free, self._limits, working_on=self._supervised):
             self._supervised[claim.run_id] = asyncio.create_task(self._supervise(claim))
 
     async def _sweep(self) -> None:
@@ -174,7 +177,7 @@ class Executor:
             self._wake.set()
 
     async def _execute(self, claim: Claim) -> None:
-        if claim.epoch > MOST_CLAIMS:
+        if claim.lost_workers >= MOST_LOST_WORKERS:
             await self._fail(claim, _GIVEN_UP)
             return
         writer = await self._event_log.open(claim.run_id, claim.workspace_id, claim.epoch)
