@@ -35,7 +35,7 @@ EVENTS = f"""subscription ($runId: ID!) {{
     ... on RunFinished {{ textSha256 run {{ id status outputText lastSeq finishedAt usage {{ {USAGE} }} }} }}
   }}
 }}"""
-CLIENTS = ("graphql-ws", "graphql-sse", "apollo", "meros")
+CLIENTS = ("graphql-ws", "graphql-sse", "urql", "apollo", "meros")
 
 
 async def slow_run(member: Member, upstream: Upstream) -> Json:
