@@ -17,6 +17,7 @@ from tests.servers.app import Server
 
 PATH = "/probe"
 PUSHED: dict[str, asyncio.Queue[int]] = {}
+TAKEN: dict[str, int] = {}
 SECRET = "postgresql://user:secret@host"
 
 
@@ -30,6 +31,15 @@ class Query:
     @strawberry.field
     async def crash(self) -> int:
         raise RuntimeError(SECRET)
+
+    @strawberry.field
+    async def maybe(self) -> int | None:
+        raise RuntimeError(SECRET)
+
+    @strawberry.field
+    async def unspeakable(self) -> str:
+        """What can't be written as UTF-8."""
+        return "\ud800"
 
     @strawberry.field
     async def refuse(self) -> int:
@@ -55,6 +65,16 @@ class Mutation:
     @strawberry.mutation
     async def forbid(self) -> Done | ForbiddenError:
         raise Forbidden("Not you.")
+
+    @strawberry.mutation
+    async def take(self, of: str) -> int:
+        """What a test puts into the queue of that name, which is there until then."""
+        queue = PUSHED[of] = asyncio.Queue()
+        try:
+            TAKEN[of] = await queue.get()
+        finally:
+            del PUSHED[of]
+        return TAKEN[of]
 
     @strawberry.mutation
     async def invalidate(self) -> Done | ForbiddenError:
@@ -103,4 +123,4 @@ class Probe(GraphQLEndpoint):
 def add_probe(server: Server) -> None:
     """Serve the probe beside the product's endpoint."""
     endpoint = Probe(Schema(Query, Mutation, Subscription), Path("/nowhere"))
-    server.app.router.routes.extend([Route(PATH, endpoint, methods=["GET", "POST"]), WebSocketRoute(PATH, endpoint)])
+    server.app.router.routes.extend([Route(PATH, endpoint), WebSocketRoute(PATH, endpoint)])
