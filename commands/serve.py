@@ -30,7 +30,7 @@ _log = structlog.get_logger(__name__)
 
 def run(arguments: Namespace) -> int:
     settings = read_settings()
-    run_until_stopped(lambda: _serve(settings, with_executor=arguments.executor))
+    run_until_stopped(lambda: _serve(settings, with_executor=arguments.executor), second_kills=True)
     return 0
 
 
