@@ -42,6 +42,7 @@ async def _develop(folder: Path, port: int | None) -> None:
         shutdown_grace_s=SHUTDOWN_GRACE_S,
         log_format="console",
         log_level="warning",
+        allow_private_addresses=True,
         scripted_provider=not local.is_installed(),
     )
     with locked(folder) as lock, listen(settings.host, settings.port if port is None else port) as listener:

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     openai_compatible_models: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Model names to list in the catalogue for that endpoint, comma-separated."
     )
+    allow_private_addresses: bool = Field(
+        default=False, description="Let workspaces name private addresses, such as that of an Ollama beside the server."
+    )
     scripted_provider: bool = Field(
         default=False, description="Offer the scripted models (scripted/...): for tests and demonstrations."
     )

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import aiohttp
 
+from providers.guard import guarded_socket
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -24,9 +26,14 @@ _noted: ContextVar[list[aiohttp.ClientResponse] | None] = ContextVar("_noted", d
 
 
 class Connections:
-    """The pool. It opens with the first request; closing it breaks the answers that are still being read."""
+    """The pool. It opens with the first request; closing it breaks the answers that are still being read.
 
-    def __init__(self) -> None:
+    ``public_only``: for addresses that tenants name. Connecting to any that is not public raises `PrivateAddress`,
+    which arrives as aiohttp's error for connections that fail.
+    """
+
+    def __init__(self, *, public_only: bool = False) -> None:
+        self.public_only = public_only
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -36,7 +43,10 @@ class Connections:
             tracing.on_connection_reuseconn.append(_note_reuse)
             tracing.on_request_end.append(_note_answer)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # how many calls run at once is decided by who starts them
+                connector=aiohttp.TCPConnector(
+                    limit=0,  # how many calls run at once is decided by who starts them
+                    socket_factory=guarded_socket if self.public_only else None,
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trace_configs=[tracing],
             )

@@ -12,7 +12,7 @@ import os
 import re
 from ast import literal_eval
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
@@ -26,6 +26,7 @@ from providers.chat_completions import FINISH_REASONS, request_body
 from providers.connections import Connections, hang_up, noting_answers
 from providers.credentials import Credential
 from providers.failures import is_retryable, message_of, parse_retry_after, presentable
+from providers.guard import guarding, refusal_in
 from providers.port import ModelRequest
 from providers.tool_calls import ToolCallAssembler
 
@@ -87,6 +88,10 @@ class LiteLLM:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._anthropic_client: Any = None
+
+    def guarding(self) -> AbstractContextManager[None]:
+        """Holds litellm's own connections, too, to the addresses that are open to ours."""
+        return guarding(self._connections.public_only)
 
     async def warm_up(self) -> None:
         """Import litellm; again without effect."""
@@ -176,7 +181,8 @@ class LiteLLMProvider:
         responses: list[aiohttp.ClientResponse] = []
         try:
             async with asyncio.timeout(self._idle_timeout_s):
-                chunks, responses = await self._begin(request)
+                with self._litellm.guarding():
+                    chunks, responses = await self._begin(request)
             while answer.reason is None and (chunk := await self._next(chunks)) is not None:
                 for event in answer.take(chunk):
                     yield event
@@ -207,7 +213,8 @@ class LiteLLMProvider:
 
     async def _next(self, chunks: Any) -> Any:
         async with asyncio.timeout(self._idle_timeout_s):
-            return await anext(chunks, None)
+            with self._litellm.guarding():  # some providers are called only now
+                return await anext(chunks, None)
 
     async def _late_usage(self, chunks: Any) -> TokenUsage | None:
         """The usage of a finished answer, where it comes after the end, as OpenAI sends it.
@@ -277,6 +284,8 @@ def failure_of_exception(error: Exception, api_key: str) -> ProviderFailed:
     """Our error for one of litellm's, without ``api_key`` in its words."""
     if isinstance(error, ProviderFailed):
         return error
+    if (refusal := refusal_in(error)) is not None:
+        return refusal
     # An error in the midst of a stream comes wrapped.
     cause = getattr(error, "original_exception", None) or error
     status = getattr(cause, "status_code", None)

@@ -12,6 +12,7 @@ from core.events import ModelEvent
 from providers.chat_completions import MAX_DOCUMENT_BYTES, ChatCompletionsDecoder, encode_request
 from providers.connections import Attempt, Connections, hang_up
 from providers.failures import failure_of_status, presentable
+from providers.guard import refusal_in
 from providers.port import ModelRequest
 
 CONNECT_TIMEOUT_S = 10.0
@@ -117,7 +118,8 @@ def _provider_failures(api_key: str) -> Iterator[None]:
     except aiohttp.InvalidURL as error:
         raise ProviderFailed("The provider's base URL is not a URL.", retryable=False) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise ProviderFailed("The connection to the provider failed.", retryable=True) from error
+        failed = ProviderFailed("The connection to the provider failed.", retryable=True)
+        raise refusal_in(error) or failed from error
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> ProviderFailed:

@@ -35,6 +35,7 @@ async def serve_in_process(
         "OPENAI_COMPATIBLE_BASE_URL": upstream.base_url,
         "OPENAI_COMPATIBLE_API_KEY": "upstream-key",
         "OPENAI_COMPATIBLE_MODELS": "listed",
+        "ALLOW_PRIVATE_ADDRESSES": "true",
         "SCRIPTED_PROVIDER": "true",
         "DATABASE_POOL_SIZE": "5",
         # Runs that a test left hanging need not be waited for.

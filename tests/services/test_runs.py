@@ -9,10 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.errors import Conflict, Forbidden, IdempotencyConflict, NotFound, SynapseError, ValidationFailed
 from core.events import RunStarted
 from core.ids import new_id
+from core.permissions import Role
 from models import database
 from models.agents import Agent, AgentVersion
 from models.database import fetch, transaction
