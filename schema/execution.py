@@ -13,6 +13,7 @@ from graphql import (
     Undefined,
     get_operation_ast,
 )
+from graphql import OperationType as GraphQLOperationType
 from graphql.execution import ExecutionResult as CoreResult
 from graphql.execution import Executor as CoreExecutor
 from graphql.type import GraphQLInterfaceType, GraphQLObjectType
@@ -106,6 +107,14 @@ class Schema(strawberry.Schema):
         except InvalidDocument:
             return False
         return True
+
+    def is_subscription(self, text: str | None, operation_name: str | None) -> bool:
+        """Whether the operation that is asked for has many results; not so where none can be made out."""
+        try:
+            operation = get_operation_ast(self.documents.get(text or ""), operation_name)
+        except InvalidDocument:
+            return False
+        return operation is not None and operation.operation is GraphQLOperationType.SUBSCRIPTION
 
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner

@@ -17,6 +17,7 @@ from tests.servers.app import Server
 
 PATH = "/probe"
 PUSHED: dict[str, asyncio.Queue[int]] = {}
+TAKEN: dict[str, int] = {}
 SECRET = "postgresql://user:secret@host"
 
 
@@ -64,6 +65,16 @@ class Mutation:
     @strawberry.mutation
     async def forbid(self) -> Done | ForbiddenError:
         raise Forbidden("Not you.")
+
+    @strawberry.mutation
+    async def take(self, of: str) -> int:
+        """What a test puts into the queue of that name, which is there until then."""
+        queue = PUSHED[of] = asyncio.Queue()
+        try:
+            TAKEN[of] = await queue.get()
+        finally:
+            del PUSHED[of]
+        return TAKEN[of]
 
     @strawberry.mutation
     async def invalidate(self) -> Done | ForbiddenError:
