@@ -15,6 +15,8 @@ from tests.servers.redis import redis_server
 from tests.upstream.fixtures import upstream
 from tests.upstream.server import Upstream
 
+STALLED_CLIENT_TIMEOUT_S = 2.0
+
 __all__ = ["redis_server", "upstream"]
 
 
@@ -22,7 +24,7 @@ __all__ = ["redis_server", "upstream"]
 async def server(database_url: str, pool: None) -> AsyncIterator[Server]:
     """A server without an executor, on this test process's database. Tests below the API share its pool meanwhile."""
     await database.close()
-    async with serve(settings_for(database_url)) as running:
+    async with serve(settings_for(database_url, stalled_client_timeout_s=STALLED_CLIENT_TIMEOUT_S)) as running:
         add_probe(running)
         yield running
     await database.connect(database_url, pool_size=10)
