@@ -42,6 +42,7 @@ check: $(SYNCED) ## Lint, formatting, types, import directions, deployment files
 	@$(BIN)/mypy
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+	@$(BIN)/check-jsonschema --quiet --schemafile tests/render_blueprint.schema.json render.yaml
 	@$(BIN)/synapse schema > .venv/schema.graphql
 	@diff -u schema.graphql .venv/schema.graphql || { echo "schema.graphql is out of date. Run: make schema"; exit 1; }
 

@@ -19,12 +19,11 @@ from commands.terminal import CommandFailed
 from commands.websocket_protocol import WebSocketProtocol
 from core.settings import Settings
 from models.database import require_reachable
+from schema.requests import MAX_BODY_BYTES
 
 BACKLOG = 2048
-# For answers under way at the end; sockets are closed at once, as their clients can subscribe again elsewhere.
+# For answers under way at the end; streams are ended at once, as their clients can subscribe again elsewhere.
 GRACE_S = 10
-# Of one message on a WebSocket, as of a request's body.
-MAX_MESSAGE_BYTES = 4_000_000
 # Of what is not sent yet, this much waits in the kernel. The rest can still be merged.
 UNSENT_BYTES = 128 * 1024
 # A peer that answers no ping is gone after 60 s, too.
@@ -36,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 def run(arguments: Namespace) -> int:
     settings = read_settings()
-    run_until_stopped(lambda: _serve(settings, with_executor=arguments.executor))
+    run_until_stopped(lambda: _serve(settings, with_executor=arguments.executor), second_kills=True)
     return 0
 
 
@@ -100,7 +99,7 @@ async def serving(
         app,
         http="httptools",
         ws=WebSocketProtocol,
-        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_max_size=MAX_BODY_BYTES,
         # A few kilobytes of it grow to a thousand times as much, message after message.
         ws_per_message_deflate=False,
         ws_ping_interval=PING_INTERVAL_S,
@@ -120,5 +119,7 @@ async def serving(
             # Whoever waits for it may be cancelled. The server may not, or it would drop its requests.
             yield asyncio.shield(task)
         finally:
+            # Streams would last as long as their runs.
+            app.state.runtime.stopping.set()
             server.should_exit = True
             await task

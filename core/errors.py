@@ -10,6 +10,7 @@
     |-- Conflict                CONFLICT              clashes with what is there
     |   `-- IdempotencyConflict IDEMPOTENCY_CONFLICT  the key was used for another request
     |-- RateLimited             RATE_LIMITED          too much, too fast
+    |-- PersistedQueryNotFound  PERSISTED_QUERY_NOT_FOUND  no document with this hash is known; send its text
     |-- ProviderFailed          PROVIDER_FAILED       the model's provider failed; says whether a retry may help
     |   `-- ProviderTimedOut    TIMED_OUT             the provider did not answer in time
     |-- ToolFailed              TOOL_FAILED           a tool that the model called failed, or is not there
@@ -39,6 +40,7 @@ class ErrorCode(StrEnum):
     PROVIDER_FAILED = "PROVIDER_FAILED"
     TOOL_FAILED = "TOOL_FAILED"
     TIMED_OUT = "TIMED_OUT"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
     INTERNAL = "INTERNAL"
 
 
@@ -83,6 +85,15 @@ class RateLimited(SynapseError):
     def __init__(self, message: str, retry_after_ms: int, path: tuple[str, ...] = ()) -> None:
         super().__init__(message, path)
         self.retry_after_ms = retry_after_ms
+
+
+class PersistedQueryNotFound(SynapseError):
+    """No document with this hash is known here. Clients recognise the message, letter by letter."""
+
+    code = ErrorCode.PERSISTED_QUERY_NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")
 
 
 class ProviderFailed(SynapseError):

@@ -1,5 +1,6 @@
 """All settings of a process, read once at its start. Nothing else reads the environment."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -24,11 +25,14 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    public_url: str | None = Field(
-        default=None, description="Address under which clients reach the server, when it is not http://HOST:PORT."
-    )
     database_pool_size: int = Field(default=20, ge=2, description="Most PostgreSQL connections of one process's pool.")
     run_concurrency: int = Field(default=64, ge=1, description="Most runs that one executor works on at once.")
+    workspace_run_concurrency: int = Field(
+        default=48, ge=1, description="Most runs of one workspace at once, in all executors together."
+    )
+    agent_run_concurrency: int = Field(
+        default=32, ge=1, description="Most runs of one agent at once, in all executors together."
+    )
     shutdown_grace_s: float = Field(
         default=20.0, ge=0, description="How long runs at hand may go on when the process is told to stop, in seconds."
     )
@@ -51,6 +55,9 @@ class Settings(BaseSettings):
     )
     provider_idle_timeout_s: float = Field(
         default=60.0, gt=0, description="Longest silence of a provider within one answer, in seconds."
+    )
+    persisted_documents: Path | None = Field(
+        default=None, description="File of documents that clients may send by hash: a persisted-documents.json."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="JSON lines, or text for people.")

@@ -51,6 +51,11 @@ class Run(TenantRow):
     failure_retryable = fields.BooleanField(null=True)
     epoch = fields.IntField(default=0)
     executor_id = fields.CharField(max_length=64, null=True)
+    lost_workers = fields.IntField(
+        default=0,
+        db_default=0,
+        description="How many executors died over it; those that stopped in good order don't count.",
+    )
     started_by_id = fields.UUIDField(description="The principal who asked for it.")
     cancel_requested_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)

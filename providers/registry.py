@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Final
 
 from core.errors import ProviderFailed, StartupRefused, ValidationFailed
+from core.events import TokenUsage
 from core.settings import Settings
 from providers import local, scripted
 from providers.catalogue import DEFAULT_CREDENTIAL, CatalogueEntry, ModelName, ProviderName
@@ -165,6 +167,13 @@ def _known_entries(credentials: Collection[CredentialKey]) -> Iterator[Catalogue
         for credential, available in names[provider].items():
             if (entry := _known_entry(ModelName(provider, credential, model), available)) is not None:
                 yield entry
+
+
+def cost_usd(model_name: str, usage: TokenUsage) -> Decimal:
+    """What ``usage`` of a hosted provider's model costs in US dollars; nothing where the price is unknown."""
+    name = ModelName.parse(model_name)
+    entry = _known_entry(name, available=False) if name is not None else None
+    return entry.cost_usd(usage) if entry is not None else Decimal(0)
 
 
 def _known_entry(name: ModelName, available: bool) -> CatalogueEntry | None:

@@ -1,5 +1,6 @@
 """What every resolver is given: who asks, and the parts of the process that answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from models.base import Row
 from models.database import Connection, transaction
 from providers.registry import Providers
 from resolvers.batches import Batches
+from services.persisted_documents import PersistedDocuments
 from streaming.bus import Bus
 
 K = TypeVar("K", bound=Hashable)
@@ -25,13 +27,15 @@ RowT = TypeVar("RowT", bound=Row)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts that all requests of a process share."""
+    """The parts that all requests of a process share. ``stopping`` is set once the process is told to stop."""
 
     settings: Settings
     keys: KeyRing
     envelopes: Envelopes
     bus: Bus
     providers: Providers
+    documents: PersistedDocuments
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)

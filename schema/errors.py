@@ -11,6 +11,7 @@ from typing import Any, Self
 import strawberry
 import structlog
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.field import StrawberryField
 
@@ -46,6 +47,7 @@ publish_enum(
     PROVIDER_FAILED="The model's provider failed.",
     TOOL_FAILED="A tool failed.",
     TIMED_OUT="Something did not answer in time.",
+    PERSISTED_QUERY_NOT_FOUND="No document with this hash is known here; send its text along.",
     INTERNAL="A fault of the server; quote the request id when reporting it.",
 )
 
@@ -124,7 +126,7 @@ EXCEPTION_HANDLERS = (
 )
 
 # What graphql-core and strawberry raise about a document or its variables: the client's fault, and fit to be shown.
-_CLIENT_FAULTS = (GraphQLError, CannotGetOperationTypeError, InvalidOperationTypeError)
+_CLIENT_FAULTS = (GraphQLError, MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 
 
 class PublicError(GraphQLError):

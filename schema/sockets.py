@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -19,10 +18,12 @@ from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
 from core.auth import Principal
-from core.errors import RateLimited, Unauthenticated
+from core.errors import RateLimited, SynapseError, Unauthenticated
 from models.database import is_transient
 from resolvers.context import Context
 from schema.errors import publish
+from schema.execution import Schema
+from schema.persisted_documents import document_of
 from services import sessions
 
 FORBIDDEN = 4403
@@ -74,6 +75,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
 class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     """One socket. ``principal`` is who opened it; each operation looks up anew what that one may do."""
 
+    schema: Schema
     principal: Principal | None = None
     watcher: asyncio.Task[None] | None = None
 
@@ -111,17 +113,27 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         await self.send_message({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
 
     async def handle_subscribe(self, message: Any) -> None:
-        id = message["id"]
-        if self.connection_acknowledged and id not in self.operations and len(self._running) >= MAX_OPERATIONS:
-            reason = f"A socket carries at most {MAX_OPERATIONS} operations at once."
-            failure = GraphQLError(reason, original_error=RateLimited(reason, retry_after_ms=0))
-            errors = [publish(failure, self.context.request_id).formatted]
-            await self.send_message({"id": id, "type": "error", "payload": errors})
-            return
-        await super().handle_subscribe(message)
+        id, query = message["id"], ""
+        # Otherwise nothing may be answered: the base class closes the socket.
+        if self.connection_acknowledged and id not in self.operations:
+            try:
+                query = self._query_of(message["payload"])
+            except SynapseError as error:
+                failure = publish(GraphQLError(error.message, original_error=error), self.context.request_id)
+                await self.send_message({"id": id, "type": "error", "payload": [failure.formatted]})
+                return
+        found: Any = {**message, "payload": {**message["payload"], "query": query}}
+        await super().handle_subscribe(found)
         if (operation := self.operations.get(id)) and operation.task:
             self._running.add(operation.task)
             operation.task.add_done_callback(self._running.discard)
+
+    def _query_of(self, payload: Mapping[str, Any]) -> str:
+        """Raises RateLimited, or SynapseError for a persisted document that is not there or not right."""
+        if len(self._running) >= MAX_OPERATIONS:
+            raise RateLimited(f"A socket carries at most {MAX_OPERATIONS} operations at once.", retry_after_ms=0)
+        documents = self.context.runtime.documents
+        return document_of(documents, self.schema, payload.get("query"), payload.get("extensions")) or ""
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         context = Context(self.context.runtime)
@@ -173,7 +185,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     async def _watch(self, principal: Principal) -> None:
         """Closes the socket once its session has ended or its access token has expired."""
         try:
-            reason = await self._end_of(principal)
+            reason = await sessions.ended(self.context.runtime.bus, principal)
         except Exception as error:
             await self._fail(error)
             return
@@ -185,21 +197,6 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             await operation.send_initial_errors([publish(failure, self.context.request_id)])
         await self.websocket.close(FORBIDDEN, reason)
 
-    async def _end_of(self, principal: Principal) -> str:
-        """Returns, with the reason, when the session has ended or the access token has expired."""
-        with suppress(TimeoutError):
-            async with (
-                asyncio.timeout((principal.expires_at - datetime.now(UTC)).total_seconds()),
-                self.context.runtime.bus.subscribe(sessions.channel(principal.session_id)) as hints,
-            ):
-                while True:
-                    try:
-                        await sessions.load_principal(principal)
-                    except Unauthenticated as error:
-                        return error.message
-                    await hints.get()
-        return "The access token has expired."
-
 
 def _malformed(message: Any) -> str | None:
     """What is wrong with a message's form; None when nothing is."""
@@ -208,13 +205,14 @@ def _malformed(message: Any) -> str | None:
             return None if isinstance(rest.get("payload"), dict | None) else "The payload must be an object"
         case {"type": "complete", "id": str()}:
             return None
-        case {"type": "subscribe", "id": str(id), "payload": {"query": str(), **rest}}:
+        case {"type": "subscribe", "id": str(id), "payload": {**rest}}:
             if not 0 < len(id) <= MAX_ID_CHARS:
                 return f"An id has 1 to {MAX_ID_CHARS} characters"
-            if not isinstance(rest.get("variables"), dict | None):
-                return "The variables must be an object"
-            if not isinstance(rest.get("extensions"), dict | None):
-                return "The extensions must be an object"
+            if not isinstance(rest.get("query"), str if "extensions" not in rest else str | None):
+                return "The query must be a string"
+            for key in ("variables", "extensions"):
+                if not isinstance(rest.get(key), dict | None):
+                    return f"The {key} must be an object"
             return None if isinstance(rest.get("operationName"), str | None) else "The operationName must be a string"
         case _:
             return "This is no message of graphql-transport-ws"

@@ -12,34 +12,89 @@ from uuid import UUID
 from models.database import fetch, transaction
 from models.notifications import Notification, notify
 
+# Of the runs over which so many executors died, one executor has at most one at hand, so that its death tells which it
+# was. The index idx_runs_suspect holds them.
+SUSPECT_AFTER = 2
+
 # One claim at a time, so that no two executors take runs of one thread, or go past a limit, between them.
 _CLAIM_LOCK = 0x434C4149
+# A queue fills faster than the planner's statistics follow, and going along the indexes is right whatever they say.
+_PREPARE = """
+SELECT pg_advisory_xact_lock($1),
+    set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+"""
 
-_CLAIM = """
-WITH next AS (
-    SELECT r.id FROM runs r
-    WHERE r.status = 'QUEUED' AND NOT EXISTS (
-        SELECT FROM runs ahead WHERE ahead.thread_id = r.thread_id
-        AND (ahead.status IN ('RUNNING', 'WAITING') OR (ahead.status = 'QUEUED' AND ahead.id < r.id))
+# A thread's next run: nothing of the thread is under way, or queued ahead of it.
+_HAS_ITS_TURN = """NOT EXISTS (
+    SELECT FROM runs busy WHERE busy.thread_id = r.thread_id AND busy.status IN ('RUNNING', 'WAITING')
+) AND NOT EXISTS (
+    SELECT FROM runs ahead WHERE ahead.thread_id = r.thread_id AND ahead.status = 'QUEUED' AND ahead.id < r.id
+)"""
+
+# Skips from agent to agent along the index, and looks at no more of an agent's queue than it has places left, or, where
+# runs wait for others of their threads, at its first 1,000. Who has the fewest runs under way comes next.
+_CLAIM = f"""
+WITH RECURSIVE queue AS (
+    SELECT '{UUID(int=0)}'::uuid AS workspace_id, '{UUID(int=0)}'::uuid AS agent_id
+    UNION ALL
+    SELECT later.workspace_id, later.agent_id FROM queue, LATERAL (
+        SELECT workspace_id, agent_id FROM runs
+        WHERE status = 'QUEUED' AND (workspace_id, agent_id) > (queue.workspace_id, queue.agent_id)
+        ORDER BY workspace_id, agent_id LIMIT 1
+    ) later
+), under_way AS MATERIALIZED (
+    SELECT workspace_id, agent_id, count(*) AS count FROM runs WHERE status = 'RUNNING' GROUP BY workspace_id, agent_id
+), agent AS (
+    SELECT workspace_id, agent_id,
+        $4 - (SELECT coalesce(sum(count), 0) FROM under_way WHERE workspace_id = queue.workspace_id) AS places,
+        $5 - (SELECT coalesce(sum(count), 0) FROM under_way WHERE agent_id = queue.agent_id) AS agent_places
+    FROM queue
+), suspect AS MATERIALIZED (
+    SELECT id FROM runs r WHERE status = 'QUEUED' AND lost_workers >= {SUSPECT_AFTER} AND {_HAS_ITS_TURN}
+    AND id <> ALL($3) AND NOT EXISTS (
+        SELECT FROM runs WHERE executor_id = $1 AND status = 'RUNNING' AND lost_workers >= {SUSPECT_AFTER}
     )
-    AND r.id <> ALL($3)
-    ORDER BY r.id LIMIT $2 FOR UPDATE OF r SKIP LOCKED
+    ORDER BY id LIMIT 1
+), candidate AS (
+    SELECT id, places - row_number() OVER (PARTITION BY workspace_id ORDER BY id) AS places_left
+    FROM agent, LATERAL (
+        SELECT id FROM (
+            SELECT id, thread_id, lost_workers FROM runs
+            WHERE status = 'QUEUED' AND workspace_id = agent.workspace_id AND agent_id = agent.agent_id
+            ORDER BY id LIMIT 1000
+        ) r
+        WHERE {_HAS_ITS_TURN} AND id <> ALL($3) AND (lost_workers < {SUSPECT_AFTER} OR id IN (SELECT id FROM suspect))
+        ORDER BY id LIMIT greatest(0, least(places, agent_places, $2))
+    ) next
+), picked AS MATERIALIZED (
+    SELECT id FROM candidate WHERE places_left >= 0 ORDER BY places_left DESC, id LIMIT $2
+), chosen AS MATERIALIZED (
+    -- The status may have changed since. Put like this, it does not lead the planner to an index of the whole queue.
+    SELECT id FROM runs WHERE id = ANY (ARRAY(SELECT id FROM picked)) AND status || '' = 'QUEUED'
+    FOR UPDATE SKIP LOCKED
 )
 UPDATE runs SET status = 'RUNNING', epoch = runs.epoch + 1, executor_id = $1,
     started_at = coalesce(started_at, clock_timestamp())
-FROM next WHERE runs.id = next.id
-RETURNING runs.id AS run_id, runs.workspace_id, runs.epoch
+FROM chosen WHERE runs.id = chosen.id
+RETURNING runs.id AS run_id, runs.workspace_id, runs.epoch, runs.lost_workers
 """
 
 _REQUEUE = """
 UPDATE runs SET status = 'QUEUED' WHERE status = 'RUNNING' AND executor_id = $1 AND id <> ALL($2) RETURNING id
 """
 
-_REQUEUE_DEAD = """
+# A dead executor that had a suspect at hand died of that one, as far as the others are concerned.
+_REQUEUE_DEAD = f"""
 WITH held AS MATERIALIZED (SELECT DISTINCT executor_id FROM runs WHERE status IN ('RUNNING', 'WAITING')),
 dead AS MATERIALIZED (SELECT executor_id FROM held WHERE executor_id <> $1
-                      AND pg_try_advisory_xact_lock(hashtextextended(executor_id, 0)))
-UPDATE runs SET status = 'QUEUED' FROM dead WHERE runs.status = 'RUNNING' AND runs.executor_id = dead.executor_id
+                      AND pg_try_advisory_xact_lock(hashtextextended(executor_id, 0))),
+had_suspect AS MATERIALIZED (SELECT executor_id FROM runs JOIN dead USING (executor_id)
+                             WHERE status = 'RUNNING' AND lost_workers >= {SUSPECT_AFTER})
+UPDATE runs SET status = 'QUEUED', lost_workers = lost_workers + (
+    lost_workers >= {SUSPECT_AFTER} OR runs.executor_id NOT IN (SELECT executor_id FROM had_suspect)
+)::int
+FROM dead WHERE runs.status = 'RUNNING' AND runs.executor_id = dead.executor_id
 RETURNING runs.id
 """
 
@@ -53,12 +108,21 @@ OVERDUE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Most runs that are executed at once, by all executors together: of one workspace, and of one agent."""
+
+    per_workspace: int
+    per_agent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A run that an executor has taken, and the epoch in which it owns it."""
+    """A run that an executor has taken, the epoch in which it owns it, and how many executors died over it before."""
 
     run_id: UUID
     workspace_id: UUID
     epoch: int
+    lost_workers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +134,24 @@ class CancelRequest:
     overdue: bool
 
 
-async def claim(executor_id: str, limit: int, working_on: Collection[UUID]) -> list[Claim]:
-    """Take up to ``limit`` runs whose turn it is, oldest first; of each thread one at a time.
+async def claim(executor_id: str, places: int, limits: Limits, working_on: Collection[UUID]) -> list[Claim]:
+    """Take up to ``places`` runs whose turn it is: of each thread one at a time, of each workspace and agent as many as
+    ``limits`` let, of runs that may be what executors die of one at a time.
 
-    Others take an executor for dead when its connection broke, and give its runs back to the queue. What it is
-    ``working_on`` all the same is for another to take over, or for it to finish.
+    The workspace with the fewest runs under way comes first, and of each workspace the oldest run. Others take an
+    executor for dead when its connection broke, and give its runs back to the queue. What it is ``working_on`` all the
+    same is for another to take over, or for it to finish.
     """
     async with transaction(executor=True) as connection:
-        await fetch(connection, "SELECT pg_advisory_xact_lock($1)", _CLAIM_LOCK)
-        rows = await fetch(connection, _CLAIM, executor_id, limit, list(working_on))
+        await fetch(connection, _PREPARE, _CLAIM_LOCK)
+        rows = await fetch(
+            connection, _CLAIM, executor_id, places, list(working_on), limits.per_workspace, limits.per_agent
+        )
     return sorted((Claim(**row) for row in rows), key=lambda taken: taken.run_id)
 
 
 async def requeue_dead(executor_id: str) -> list[UUID]:
-    """Give the runs of dead executors back to the queue; ``executor_id`` is the one that asks, and lives."""
+    """Give the runs of dead executors back to the queue, and count that; ``executor_id`` is who asks, and lives."""
     return await _requeue(_REQUEUE_DEAD, executor_id)
 
 

@@ -3,7 +3,9 @@
 Access tokens name their session, and each request looks it up, so ending a session ends its access tokens too.
 """
 
+import asyncio
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -70,6 +72,22 @@ async def load_principal(claims: AccessClaims | Principal) -> Principal:
         raise Unauthenticated("The session has ended.")
     roles = {row["workspace_id"]: Role(row["role"]) for row in rows if row["workspace_id"] is not None}
     return Principal(claims.user_id, claims.session_id, claims.expires_at, roles)
+
+
+async def ended(bus: Bus, principal: Principal) -> str:
+    """Returns, with the reason, when the principal's session has ended or their access token has expired."""
+    with suppress(TimeoutError):
+        async with (
+            asyncio.timeout((principal.expires_at - datetime.now(UTC)).total_seconds()),
+            bus.subscribe(channel(principal.session_id)) as hints,
+        ):
+            while True:
+                try:
+                    await load_principal(principal)
+                except Unauthenticated as error:
+                    return error.message
+                await hints.get()
+    return "The access token has expired."
 
 
 async def add_token(user_id: UUID, session_id: UUID, settings: Settings) -> str:

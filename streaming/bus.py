@@ -49,6 +49,11 @@ class Bus(Broadcast):
         """How many messages were published in vain, because Redis was away for too long."""
         return self._backend.dropped
 
+    @property
+    def subscriptions(self) -> int:
+        """How many there are in this process."""
+        return sum(map(len, self._subscriptions.values()))
+
     async def disconnect(self) -> None:
         """Send what is still on its way, within a second, and close. Subscribers are not woken."""
         self._listener_task.cancel()
@@ -67,7 +72,8 @@ class Bus(Broadcast):
     async def subscribe(self, channel: str) -> AsyncIterator[Subscription]:  # type: ignore[override]  # bytes, not Event
         """Once entered, everything published afterwards arrives, or ``Missed`` in its stead.
 
-        While Redis does not answer, the subscription starts all the same, and with ``Missed`` once Redis is back.
+        When Redis is lost, ``Missed`` comes at once, and again when it is back; in between, nothing does. While Redis
+        does not answer, the subscription starts all the same, and with ``Missed`` once Redis is back.
         """
         subscription = Subscription()
         self._subscriptions.setdefault(channel, set()).add(subscription)

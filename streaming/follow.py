@@ -24,6 +24,10 @@ from streaming.retry import retried
 
 POLL_S = 5.0
 """After such a silence the log is read, in case the hints got lost unnoticed."""
+BLIND_POLL_S = 0.4
+"""The same while the bus is known to bring nothing."""
+MOST_BLIND_POLLS_PER_S = 500
+"""Of all followers of the process together: with more of them, each reads the log less often."""
 PAGE_EVENTS = 1000
 GIVE_UP_S = 30.0
 """How long the database may be away before its failure ends a stream."""
@@ -46,7 +50,7 @@ async def follow(
         ValidationFailed: ``after`` is negative or beyond the newest event.
     """
     async with bus.subscribe(channel(run_id)) as subscription:
-        tail = _Tail(subscription, run_id, workspace_id, after)
+        tail = _Tail(bus, subscription, run_id, workspace_id, after)
         if await tail.is_at_end():
             return
         pace = _Pace(max_hz)
@@ -75,6 +79,13 @@ async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: "_Pace") -> N
         extend(pending, more)
 
 
+def poll_s(bus: Bus) -> float:
+    """How long to wait for a hint before the log is read all the same."""
+    if bus.healthy:
+        return POLL_S
+    return min(max(BLIND_POLL_S, bus.subscriptions / MOST_BLIND_POLLS_PER_S), POLL_S)
+
+
 class _Pace:
     """When the next delta is due, in seconds of the event loop's clock.
 
@@ -93,7 +104,8 @@ class _Pace:
 class _Tail:
     """What comes after a cursor, in order: from the bus where that goes on without a gap, otherwise from the log."""
 
-    def __init__(self, subscription: Subscription, run_id: UUID, workspace_id: UUID, cursor: int) -> None:
+    def __init__(self, bus: Bus, subscription: Subscription, run_id: UUID, workspace_id: UUID, cursor: int) -> None:
+        self._bus = bus
         self._subscription = subscription
         self._run_id = run_id
         self._workspace_id = workspace_id
@@ -166,4 +178,4 @@ class _Tail:
         return await retried(attempt, GIVE_UP_S)
 
     def _put_off_poll(self) -> None:
-        self._poll_at = self._clock() + POLL_S * random.uniform(0.8, 1.2)
+        self._poll_at = self._clock() + poll_s(self._bus) * random.uniform(0.8, 1.2)

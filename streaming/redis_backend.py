@@ -6,6 +6,7 @@ was told about in step with the ones that are wanted.
 """
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -18,7 +19,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from core.errors import StartupRefused
-from streaming.redis_publisher import RedisPublisher, backoff_s
+from streaming.backoff import backoff_s
+from streaming.redis_publisher import RedisPublisher
 from streaming.subscription import Missed
 
 CONNECT_TIMEOUT_S = 2.0
@@ -35,7 +37,8 @@ class RedisBackend(BroadcastBackend):
 
     Of each wanted channel it knows an event that releases whoever enters a subscription: Redis acknowledged it, or
     nobody should wait any longer. An acknowledgement that comes after the release, be it late or upon a new connection,
-    means that messages may have been lost before it, and becomes a ``Missed`` in the channel.
+    means that messages may have been lost before it, and becomes a ``Missed`` in the channel. So does the loss of the
+    connection: whoever waits for messages should know that none will come.
 
     Raises:
         StartupRefused: ``url`` is malformed.
@@ -52,6 +55,8 @@ class RedisBackend(BroadcastBackend):
         self._told: set[bytes] = set()
         self._acknowledged: set[bytes] = set()
         self._changed = asyncio.Event()
+        # Of the channels whose messages no longer come.
+        self._alarms: deque[Event] = deque()
         self._telling: asyncio.Task[None] | None = None
 
     @property
@@ -104,7 +109,7 @@ class RedisBackend(BroadcastBackend):
         self._changed.set()
 
     async def next_published(self) -> Event:
-        while True:
+        while not self._alarms:
             # Whatever goes wrong here is cured by a new connection; were it to end the listener, all would go deaf.
             try:
                 event = self._interpret(await self._receive())
@@ -113,6 +118,7 @@ class RedisBackend(BroadcastBackend):
             else:
                 if event is not None:
                     return event
+        return self._alarms.popleft()
 
     async def _open(self) -> PubSub:
         """Connect and subscribe to all that is wanted. The pong that comes last shows that all of it worked."""
@@ -156,8 +162,7 @@ class RedisBackend(BroadcastBackend):
         if released is None:
             self._changed.set()  # its last subscriber left in the meantime, so it can be unsubscribed now
         elif released.is_set():
-            lost: Any = Missed()
-            return Event(name.decode(), lost)
+            return _missed(name)
         else:
             released.set()
         return None
@@ -166,6 +171,7 @@ class RedisBackend(BroadcastBackend):
         if self._lost_at is None:
             _log.warning("Redis connection lost; connecting again", error=f"{type(error).__name__}: {error}")
             self._lost_at = monotonic()
+            self._alarms.extend(_missed(name) for name in self._wanted)
         await self._close()
         await asyncio.sleep(backoff_s(self._failures))
         self._failures += 1
@@ -201,6 +207,11 @@ class RedisBackend(BroadcastBackend):
             except Exception:
                 if pubsub is self._pubsub:
                     await self._close()  # the reader sees it, and opens another
+
+
+def _missed(name: bytes) -> Event:
+    message: Any = Missed()
+    return Event(name.decode(), message)
 
 
 def _pool(url: str) -> ConnectionPool:

@@ -1,7 +1,6 @@
 """Publishing to Redis from a short queue, many messages a round trip."""
 
 import asyncio
-import random
 from collections import deque
 from contextlib import suppress
 from itertools import count
@@ -9,16 +8,13 @@ from itertools import count
 import structlog
 from redis.asyncio import Redis
 
+from streaming.backoff import backoff_s
+
 OUTBOX_BOUND = 1024
 SEND_TIMEOUT_S = 2.0
 FLUSH_TIMEOUT_S = 1.0
 
 _log = structlog.get_logger(__name__)
-
-
-def backoff_s(failures: int) -> float:
-    """Seconds to wait after that many failures in a row, from 0: doubling up to one second, with half of it random."""
-    return min(0.02 * 2.0 ** min(failures, 10), 1.0) * random.uniform(0.5, 1.0)
 
 
 class RedisPublisher:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from models.database import is_transient
-from streaming.redis_publisher import backoff_s
+from streaming.backoff import backoff_s
 
 T = TypeVar("T")
 

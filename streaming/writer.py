@@ -58,13 +58,18 @@ class EventLog:
 
         Raises:
             RunLost: the run is not, or no longer, in this epoch.
+            Exception: the database was away for too long.
         """
-        async with transaction([workspace_id]) as connection:
-            if not await fetch(connection, "SELECT FROM runs WHERE id = $1 AND epoch = $2", run_id, epoch):
-                raise RunLost("Another process owns the run now.")
-            seq = await last_seq(connection, run_id)
-            text = await standing_text(connection, run_id)
-        return RunWriter(self, run_id, workspace_id, epoch, seq, text)
+
+        async def attempt(_again: bool) -> RunWriter:
+            async with transaction([workspace_id]) as connection:
+                if not await fetch(connection, "SELECT FROM runs WHERE id = $1 AND epoch = $2", run_id, epoch):
+                    raise RunLost("Another process owns the run now.")
+                seq = await last_seq(connection, run_id)
+                text = await standing_text(connection, run_id)
+            return RunWriter(self, run_id, workspace_id, epoch, seq, text)
+
+        return await retried(attempt, self._give_up_s)
 
     def notice(self, writer: "RunWriter") -> None:
         """There is something to store of this writer's."""

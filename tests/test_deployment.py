@@ -1,6 +1,6 @@
 """What compose.yaml and render.yaml say fits together, and fits the product.
 
-Their form is checked elsewhere: compose.yaml by `make check`, render.yaml by Render, whose schema has no licence.
+`make check` checks their form. Render's own schema has no licence, so there is one of ours, strict, of what we use.
 """
 
 from pathlib import Path

@@ -1,10 +1,17 @@
-"""Taking a port."""
+"""Taking a port, and serving on it."""
 
+import asyncio
 import socket
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
-from commands.serve import address_of, listen
+from commands.serve import address_of, listen, serving
 from commands.terminal import CommandFailed
 
 
@@ -24,3 +31,31 @@ def test_a_host_that_is_not_ours_is_a_clear_failure() -> None:
 def test_its_address_is_a_url(host: str, start: str) -> None:
     with listen(host, 0) as listener:
         assert address_of(listener) == f"{start}{listener.getsockname()[1]}"
+
+
+async def test_a_client_that_reads_nothing_is_dropped() -> None:
+    ended = asyncio.Event()
+
+    async def endless(request: Request) -> StreamingResponse:
+        async def chunks() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    await asyncio.sleep(0)
+                    yield b"x" * 65_536
+            finally:
+                ended.set()
+
+        return StreamingResponse(chunks())
+
+    app = Starlette(routes=[Route("/", endless)])
+    app.state.runtime = SimpleNamespace(stopping=asyncio.Event())
+    with listen("127.0.0.1", 0) as listener:
+        async with serving(app, listener, stalled_client_timeout_s=0.2):
+            reader, writer = await asyncio.open_connection(*listener.getsockname(), limit=1024)
+            try:
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+                async with asyncio.timeout(30):
+                    await ended.wait()
+            finally:
+                writer.transport.abort()

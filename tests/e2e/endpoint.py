@@ -20,6 +20,7 @@ from tests.servers.app import Server
 PATH = "/probe"
 IMPATIENT_PATH = "/impatient"
 IMPATIENCE = timedelta(seconds=0.2)
+PUSHED: dict[str, asyncio.Queue[int]] = {}
 SECRET = "postgresql://user:secret@host"
 
 begun: list[str] = []
@@ -37,6 +38,15 @@ class Query:
     @strawberry.field
     async def crash(self) -> int:
         raise RuntimeError(SECRET)
+
+    @strawberry.field
+    async def maybe(self) -> int | None:
+        raise RuntimeError(SECRET)
+
+    @strawberry.field
+    async def unspeakable(self) -> str:
+        """What can't be written as UTF-8."""
+        return "\ud800"
 
     @strawberry.field
     async def refuse(self) -> int:
@@ -92,6 +102,16 @@ class Mutation:
 @strawberry.type
 class Subscription:
     @strawberry.subscription
+    async def pushed(self, to: str) -> AsyncIterator[int]:
+        """What tests put into the queue of that name, which is there as long as somebody watches."""
+        queue = PUSHED[to] = asyncio.Queue()
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            del PUSHED[to]
+
+    @strawberry.subscription
     async def ticks(self, to: int) -> AsyncIterator[Tick]:
         for number in range(1, to + 1):
             await asyncio.sleep(0)
@@ -123,10 +143,14 @@ class Subscription:
         raise RuntimeError(SECRET)
 
 
+class Probe(GraphQLEndpoint):
+    heartbeat_s = 0.1
+
+
 def add_probe(server: Server) -> None:
     """Serve the probe beside the product's endpoint."""
-    endpoint = GraphQLEndpoint(Schema(Query, Mutation, Subscription), Path("/nowhere"))
-    server.app.router.routes.extend([Route(PATH, endpoint, methods=["GET", "POST"]), WebSocketRoute(PATH, endpoint)])
+    endpoint = Probe(Schema(Query, Mutation, Subscription), Path("/nowhere"))
+    server.app.router.routes.extend([Route(PATH, endpoint), WebSocketRoute(PATH, endpoint)])
     impatient = GraphQLEndpoint(Schema(Query), Path("/nowhere"))
     impatient.connection_init_wait_timeout = IMPATIENCE
     server.app.router.routes.append(WebSocketRoute(IMPATIENT_PATH, impatient))

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from commands.serve import MAX_MESSAGE_BYTES
+from schema.requests import MAX_BODY_BYTES
 from tests.e2e.frames import Opcode, frame, message, wire
 from tests.servers.app import Server
 
 PING = message(type="ping")
-TOO_LARGE = MAX_MESSAGE_BYTES + 1
+TOO_LARGE = MAX_BODY_BYTES + 1
 
 
 def compressed(data: bytes) -> bytes:
@@ -43,7 +43,7 @@ def in_fragments(data: bytes, size: int) -> list[bytes]:
         (1002, [frame(Opcode.PING, bytes(126))]),
         (1002, [frame(Opcode.PING, fin=False)]),
         (1002, [frame(Opcode.CLOSE, b"\x00")]),
-        (1002, [frame(Opcode.TEXT, compressed(bytes(MAX_MESSAGE_BYTES)), reserved=4)]),
+        (1002, [frame(Opcode.TEXT, compressed(bytes(MAX_BODY_BYTES)), reserved=4)]),
         (1009, [frame(Opcode.TEXT, b" " * TOO_LARGE)]),
         (1009, [frame(Opcode.BINARY, b" " * TOO_LARGE)]),
         (1009, in_fragments(b" " * TOO_LARGE, 100_000)),
@@ -68,7 +68,7 @@ async def test_a_breach_of_the_protocol_is_told_by_its_code(server: Server, code
 
 async def test_a_message_as_large_as_may_be_is_taken_however_it_is_cut(server: Server) -> None:
     body = json.dumps({"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }"}}).encode()
-    body += b" " * (MAX_MESSAGE_BYTES - len(body))
+    body += b" " * (MAX_BODY_BYTES - len(body))
     async with wire(server.url) as connection:
         await connection.initialise()
         for frames in ([frame(Opcode.TEXT, body)], in_fragments(body, 50_000)):

@@ -1,7 +1,5 @@
 """When a process refuses to start, and what it tells the operator."""
 
-import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +37,3 @@ async def test_a_schema_that_is_not_ours_is_refused(worker_id: str) -> None:
     url = await create_database(name, template="template0")
     assert "synapse migrate" in await refusal(url)
     await drop_database(name)
-
-
-async def test_a_server_without_an_executor_loads_no_engine_and_no_model() -> None:
-    code = "import asgi, sys; sys.exit(bool({'dbos', 'litellm', 'xllamacpp'} & set(sys.modules)))"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=ROOT)
-    assert await process.wait() == 0

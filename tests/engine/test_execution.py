@@ -29,7 +29,7 @@ class Reader:
 
 @pytest.fixture
 def execution() -> Execution:
-    claim = Claim(new_id(), new_id(), epoch=1)
+    claim = Claim(new_id(), new_id(), epoch=1, lost_workers=0)
     log = EventLog(Bus.from_url(None))
     return Execution(claim, RunWriter(log, claim.run_id, claim.workspace_id, 1, 1, StandingText()))
 

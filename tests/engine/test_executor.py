@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
-from core.errors import ErrorCode
 from core.events import ModelEvent, RunRewound, TextDelta
 from engine import executor as executor_module
-from engine.executor import MOST_CLAIMS
+from engine import housekeeping
 from models.notifications import Notification
 from models.runs import Run, RunStatus
 from providers.port import ModelRequest
 from providers.scripted import Script
 from services import claims
-from tests.engine.lab import STOP, Lab, execute_sql, executing, saying, until
+from tests.engine.lab import STOP, Lab, execute_sql, executing, make_lab, saying, until
 
 SLOW = saying(*(["word "] * 20), pause_s=0.05)
 
@@ -54,6 +54,25 @@ async def test_no_more_runs_at_once_than_it_may(url: str, lab: Lab) -> None:
         for run in started:
             assert (await lab.ending(run)).check().run.status is RunStatus.SUCCEEDED
     assert gate.most_inside == 2
+
+
+async def test_a_flood_of_one_workspace_does_not_keep_another_from_its_run(url: str, lab: Lab) -> None:
+    gate = Gate()
+    flooding, late = await lab.agent("scripted/gate"), await make_lab(lab.bus)
+    limits: dict[str, Any] = {"run_concurrency": 4, "workspace_run_concurrency": 3, "agent_run_concurrency": 2}
+    async with executing(url, lab.bus, {"gate": gate}, **limits):
+        flood = [await lab.start(flooding) for _ in range(30)]
+        await until(gate.holds(2))
+        # Another agent of the same workspace has a place left, and another workspace one more.
+        other = await lab.start(await lab.agent("scripted/gate"))
+        await lab.until_it_speaks(other)
+        for _ in range(3):
+            run = await late.start(await late.agent("scripted/echo"))
+            assert (await late.ending(run)).check().run.status is RunStatus.SUCCEEDED
+        assert gate.most_inside == 3
+        gate.opened.set()
+        for run in [*flood, other]:
+            assert (await lab.ending(run)).check().run.status is RunStatus.SUCCEEDED
 
 
 async def test_runs_of_one_thread_follow_one_another(url: str, lab: Lab) -> None:
@@ -161,6 +180,25 @@ async def test_it_goes_on_when_its_listening_connection_is_ended(url: str, lab: 
         await lab.until_it_speaks(await lab.start(agent))
 
 
+async def test_who_was_cut_off_itself_takes_nobody_for_dead_at_once(
+    url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "RETURN_S", 60.0)
+    monkeypatch.setattr(executor_module, "SWEEP_S", 0.05)
+    agent = await lab.agent("scripted/echo")
+    elsewhere = await lab.start(agent)
+    await execute_sql(url, "UPDATE runs SET status = 'WAITING' WHERE id = $1", elsewhere.id)
+    async with executing(url, lab.bus, {}) as executor:
+        await lab.ending(await lab.start(agent))
+        await end_listening(url, executor.id)
+        await until(lambda: holds_lock(url, executor.id))
+        await execute_sql(url, "UPDATE runs SET status = 'RUNNING', executor_id = 'x' WHERE id = $1", elsewhere.id)
+        for _ in range(3):
+            await lab.ending(await lab.start(agent))
+            await asyncio.sleep(0.1)
+        assert (await lab.run(elsewhere)).status is RunStatus.RUNNING
+
+
 async def holds_lock(url: str, executor_id: str) -> bool:
     sql = """
     SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
@@ -218,16 +256,6 @@ async def test_who_lost_a_run_writes_nothing_more(url: str, lab: Lab) -> None:
     assert ending.run.epoch == 4
 
 
-async def test_a_run_that_never_ends_its_workers_is_given_up(url: str, lab: Lab) -> None:
-    run = await lab.start(await lab.agent("scripted/echo"))
-    await execute_sql(url, "UPDATE runs SET epoch = $2 WHERE id = $1", run.id, MOST_CLAIMS)
-    async with executing(url, lab.bus, {}):
-        ending = (await lab.ending(run)).check()
-    assert (ending.run.failure_code, ending.run.failure_retryable) == (ErrorCode.INTERNAL, False)
-    assert "begun 5 times" in (ending.run.failure_message or "")
-    assert ending.types == ["RunStarted", "RunFinished"]
-
-
 async def test_nothing_of_finished_runs_stays_in_the_durable_engine(url: str, lab: Lab) -> None:
     async with executing(url, lab.bus, {"bad": [KeyError("x")]}):
         started = [await lab.start(await lab.agent(model)) for model in ("scripted/echo", "scripted/bad")]
@@ -235,3 +263,22 @@ async def test_nothing_of_finished_runs_stays_in_the_durable_engine(url: str, la
             await lab.ending(run)
     ids = [str(run.id) for run in started]
     assert not await execute_sql(url, "SELECT FROM dbos.workflow_status WHERE workflow_uuid = ANY($1)", ids)
+
+
+async def test_what_dead_executors_left_in_the_durable_engine_of_runs_that_are_over_goes_in_the_end(
+    url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with executing(url, lab.bus, {"slow": SLOW}):
+        runs = [await lab.start(await lab.agent("scripted/slow")) for _ in range(2)]
+        for run in runs:
+            await lab.until_it_speaks(run)
+    over, waiting = runs
+    await execute_sql(url, "UPDATE runs SET status = 'WAITING' WHERE id = $1", waiting.id)
+    await execute_sql(url, "UPDATE runs SET status = 'CANCELLED' WHERE id = $1", over.id)
+    monkeypatch.setattr(housekeeping, "LEFTOVER_AGE_S", 0.0)
+    monkeypatch.setattr(housekeeping, "BATCH_RUNS", 1)
+    async with executing(url, lab.bus, {}) as executor:
+        await housekeeping.clear_away(executor._engine)
+    ids = [str(run.id) for run in runs]
+    rows = await execute_sql(url, "SELECT workflow_uuid FROM dbos.workflow_status WHERE workflow_uuid = ANY($1)", ids)
+    assert [row["workflow_uuid"] for row in rows] == [str(waiting.id)]

@@ -3,17 +3,19 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
 from core.errors import ErrorCode
 from core.events import RunRewound
-from engine.executor import MOST_CLAIMS
-from models.runs import RunStatus
+from engine.executor import MOST_LOST_WORKERS
+from models.runs import Run, RunStatus
 from services import cancellations
+from services.runs import BusyPolicy
 from streaming.bus import Bus
-from tests.engine.lab import Ending, Lab, execute_sql, executing, make_lab
+from tests.engine.lab import Ending, Lab, execute_sql, executing, make_lab, until
 from tests.engine.worker import SCRIPTS, working
 from tests.servers.postgres_proxy import PostgresProxy
 from tests.servers.redis import RedisServer
@@ -34,34 +36,49 @@ async def lab(pool: None, bus: Bus) -> Lab:
     return await make_lab(bus)
 
 
-async def test_another_executor_takes_over_what_a_dead_one_did_but_not_what_kills_for_ever(
-    url: str, lab: Lab, redis_server: RedisServer
-) -> None:
+async def test_another_executor_takes_over_what_a_dead_one_did(url: str, lab: Lab, redis_server: RedisServer) -> None:
     agent = await lab.agent("scripted/long")
     async with working(url, redis_server.url) as doomed:
-        first = await lab.start(agent)
-        deadly = await lab.start(await lab.agent("scripted/deadly"), thread_id=first.thread_id)
-        # It killed others before.
-        await execute_sql(url, "UPDATE runs SET epoch = $2 WHERE id = $1", deadly.id, MOST_CLAIMS - 1)
-        await lab.until(first, lambda events: len(events) > 30)
         started = [await lab.start(agent) for _ in range(2)]
-        async with asyncio.timeout(20):
-            assert await doomed.wait() == -signal.SIGKILL
+        for run in started:
+            await lab.until_it_speaks(run)
+        doomed.kill()
+        await doomed.wait()
         died_at = asyncio.get_running_loop().time()
         async with executing(url, lab.bus, SCRIPTS):
             for run in started:
                 await lab.until(run, lambda events: any(isinstance(event.body, RunRewound) for event in events))
             took_s = asyncio.get_running_loop().time() - died_at
             endings = [(await lab.ending(run)).check() for run in started]
-            given_up = (await lab.ending(deadly)).check()
     assert took_s < 5
     for ending in endings:
         assert ending.run.output_text == LONG_TEXT
-        assert ending.run.epoch == 2
+        assert (ending.run.epoch, ending.run.lost_workers) == (2, 1)
         assert [call.status for call in ending.calls] == ["FAILED", "SUCCEEDED"]
         assert len(ending.messages) == 2
+
+
+async def test_a_run_that_kills_its_worker_five_times_is_given_up_and_the_others_go_on(
+    url: str, lab: Lab, redis_server: RedisServer
+) -> None:
+    agent = await lab.agent("scripted/long")
+    async with working(url, redis_server.url, "--supervised"):
+        before = await lab.start(agent)
+        await lab.until_it_speaks(before)
+        deadly = await lab.start(await lab.agent("scripted/deadly"))
+        after = await lab.start(agent)
+        await until(partial(is_over, lab, deadly), patience_s=90)
+        given_up = (await lab.ending(deadly)).check()
+        others = [(await lab.ending(run)).check() for run in (before, after)]
+    assert (given_up.run.status, given_up.run.lost_workers) == (RunStatus.FAILED, MOST_LOST_WORKERS)
     assert (given_up.run.failure_code, given_up.run.failure_retryable) == (ErrorCode.INTERNAL, False)
-    assert given_up.steps[0].status == "FAILED"
+    assert "5 workers died" in (given_up.run.failure_message or "")
+    assert [call.status for call in given_up.calls] == ["FAILED"] * 5
+    assert [other.run.output_text for other in others] == [LONG_TEXT] * 2
+
+
+async def is_over(lab: Lab, run: Run) -> bool:
+    return (await lab.run(run)).status.is_final
 
 
 async def test_a_frozen_executor_loses_what_is_cancelled_and_writes_nothing_more(
@@ -110,6 +127,16 @@ async def test_two_processes_never_work_in_one_thread_at_once(url: str, lab: Lab
                 endings = [(await lab.ending(run)).check() for run in thread]
                 executors |= {ending.run.executor_id for ending in endings}
                 assert_one_after_another(endings)
+        # Each of these cancels the one before it, whichever process executes that.
+        slow = await lab.agent("scripted/long")
+        cancelled = [await lab.start(slow)]
+        for _ in range(3):
+            await lab.until_it_speaks(cancelled[-1])
+            thread_id = cancelled[0].thread_id
+            cancelled.append(await lab.start(slow, thread_id=thread_id, if_busy=BusyPolicy.CANCEL))
+        endings = [(await lab.ending(run)).check() for run in cancelled]
+        assert [ending.run.status for ending in endings] == [*["CANCELLED"] * 3, "SUCCEEDED"]
+        assert_one_after_another(endings)
 
 
 def assert_one_after_another(endings: list[Ending]) -> None:

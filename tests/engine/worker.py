@@ -1,6 +1,7 @@
 """A process that executes runs, and is there to be killed: ``python -m tests.engine.worker DATABASE_URL REDIS_URL``.
 
-It prints a line once it takes runs, and ends in good order when its input ends.
+It prints a line once it takes runs, and ends in good order when its input ends. With ``--supervised`` it has a child do
+all that, and another one whenever a child is killed.
 """
 
 import asyncio
@@ -37,10 +38,10 @@ SCRIPTS: dict[str, Script] = {
 
 
 @asynccontextmanager
-async def working(url: str, redis_url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def working(url: str, redis_url: str, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Such a process, in the midst of its work; killed at the end of the block, if it still lives."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.engine.worker", url, redis_url),
+        *(sys.executable, "-m", "tests.engine.worker", url, redis_url, *options),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -50,6 +51,9 @@ async def working(url: str, redis_url: str) -> AsyncIterator[asyncio.subprocess.
     try:
         yield process
     finally:
+        assert process.stdin is not None
+        # A child of its own ends by that.
+        process.stdin.close()
         if process.returncode is None:
             process.kill()
         await process.communicate()
@@ -65,5 +69,16 @@ async def main(url: str, redis_url: str) -> None:
     await database.close()
 
 
+def supervise(url: str, redis_url: str) -> None:
+    """Forks, as that spares each child the seconds that the imports take."""
+    while (child := os.fork()) and os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+        pass
+    if not child:
+        asyncio.run(main(url, redis_url))
+
+
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    if sys.argv[3:] == ["--supervised"]:
+        supervise(*sys.argv[1:3])
+    else:
+        asyncio.run(main(*sys.argv[1:3]))

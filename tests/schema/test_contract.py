@@ -104,4 +104,4 @@ def test_every_element_is_described() -> None:
 
 
 def test_the_committed_schema_is_the_one_that_is_served() -> None:
-    assert COMMITTED.read_text() == print_schema(), "Run: python -m schema > schema.graphql"
+    assert COMMITTED.read_text() == print_schema(), "Run: make schema"

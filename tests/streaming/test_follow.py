@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
 from itertools import pairwise
 from time import monotonic
@@ -288,3 +288,32 @@ async def test_what_happened_while_redis_was_away_is_shown_once_it_is_back(
         text = await insert_words(run, 5)
         await asyncio.to_thread(fragile_redis.start)
         assert (await waiting).body == TextDelta(text)
+
+
+async def test_a_run_is_followed_while_redis_is_away(
+    run: Run, fragile_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "POLL_S", 600)
+    bus = Bus.from_url(fragile_redis.url)
+    async with bus, aclosing(follow(bus, run.id, run.workspace_id, after=1)) as events, asyncio.timeout(20):
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(fragile_redis.kill)
+        text = await insert_words(run, 5)
+        assert (await waiting).body == TextDelta(text)
+        for first_seq in (7, 12):
+            text = await insert_words(run, 5, first_seq)
+            assert (await anext(events)).body == TextDelta(text)
+
+
+async def test_many_followers_do_not_overrun_the_database_while_redis_is_away(fragile_redis: RedisServer) -> None:
+    bus = Bus.from_url(fragile_redis.url)
+    async with bus, AsyncExitStack() as stack:
+        for number in range(400):
+            await stack.enter_async_context(bus.subscribe(f"run:{number}"))
+        assert following.poll_s(bus) == following.POLL_S
+        await asyncio.to_thread(fragile_redis.kill)
+        async with asyncio.timeout(10):
+            while bus.healthy:  # noqa: ASYNC110  # another process's state
+                await asyncio.sleep(0.01)
+        assert bus.subscriptions / following.poll_s(bus) <= following.MOST_BLIND_POLLS_PER_S

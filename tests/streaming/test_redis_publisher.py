@@ -5,7 +5,7 @@ import asyncio
 from structlog.testing import capture_logs
 
 from streaming.bus import Missed
-from streaming.redis_publisher import OUTBOX_BOUND, backoff_s
+from streaming.redis_publisher import OUTBOX_BOUND
 from tests.servers.redis import RedisServer
 from tests.streaming.redis_buses import connected, observer
 from tests.streaming.waiting import eventually, receive, receive_until
@@ -53,9 +53,3 @@ async def test_an_outage_keeps_the_newest_messages_and_counts_the_others(fragile
                 await receive_until(subscription, b"the last")
             await eventually(lambda: bus.healthy)
         assert [log["event"] for log in logs].count("publishing to Redis fails; trying again") == 1
-
-
-def test_the_pause_between_attempts_grows_to_a_second_and_no_further_however_long_the_outage() -> None:
-    assert all(0.01 <= backoff_s(0) <= 0.02 for _ in range(100))
-    assert all(0.5 <= backoff_s(failures) <= 1.0 for failures in range(10, 5000))
-    assert len({backoff_s(3) for _ in range(10)}) > 1

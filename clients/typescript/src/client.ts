@@ -38,7 +38,7 @@ export function createClient(address: string, session: Session): Client {
   });
   return new Client({
     url: endpoint.href,
-    // The server takes operations by POST alone.
+    // Proxies write URLs to their logs, and what a user asks has no place there.
     preferGetMethod: false,
     exchanges: [
       keepSignedIn(session),

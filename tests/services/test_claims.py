@@ -1,0 +1,188 @@
+"""Who takes which run: turns in threads, limits, fairness between workspaces, and runs that executors die of."""
+
+import asyncio
+from collections import Counter
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+
+from core.ids import new_id
+from models.agents import Agent, AgentVersion
+from models.database import fetch, open_connection, transaction
+from models.runs import Run, RunStatus
+from models.threads import Thread
+from services import claims
+from services.claims import SUSPECT_AFTER, Claim, Limits
+from tests.services.tenants import make_workspace
+
+PLENTY = Limits(per_workspace=10_000, per_agent=10_000)
+
+
+@pytest.fixture(autouse=True)
+async def _empty_queue(database_url: str, pool: None) -> None:
+    connection = await open_connection(database_url)
+    await connection.execute("UPDATE runs SET status = 'CANCELLED' WHERE status IN ('QUEUED', 'RUNNING', 'WAITING')")
+    await connection.close()
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A workspace with one agent."""
+
+    workspace_id: UUID
+    agent_id: UUID
+    version_id: UUID
+
+    async def queue(self, count: int, *, threads: int | None = None) -> list[UUID]:
+        """Queue so many runs, oldest first, in threads of their own unless they have to share so few."""
+        thread_ids, run_ids = [new_id() for _ in range(threads or count)], [new_id() for _ in range(count)]
+        async with transaction([self.workspace_id]):
+            await Thread.bulk_create(Thread(id=id, workspace_id=self.workspace_id) for id in thread_ids)
+            await Run.bulk_create(
+                Run(
+                    id=run_id,
+                    workspace_id=self.workspace_id,
+                    agent_id=self.agent_id,
+                    agent_version_id=self.version_id,
+                    thread_id=thread_ids[at % len(thread_ids)],
+                    input="",
+                    started_by_id=self.workspace_id,
+                )
+                for at, run_id in enumerate(run_ids)
+            )
+        return run_ids
+
+    async def running(self) -> list[UUID]:
+        async with transaction([self.workspace_id]):
+            return [run.id for run in await Run.filter(agent_id=self.agent_id, status=RunStatus.RUNNING).order_by("id")]
+
+    async def row(self, run_id: UUID) -> Run:
+        async with transaction([self.workspace_id]):
+            return await Run.get(id=run_id)
+
+    async def end(self, run_id: UUID) -> None:
+        async with transaction([self.workspace_id]):
+            await Run.filter(id=run_id).update(status=RunStatus.SUCCEEDED)
+
+
+async def tenant(workspace_id: UUID | None = None) -> Tenant:
+    workspace_id = workspace_id or await make_workspace()
+    made = Tenant(workspace_id, new_id(), new_id())
+    async with transaction([workspace_id]):
+        await Agent.create(id=made.agent_id, workspace_id=workspace_id, name="Ada", live_version_id=made.version_id)
+        await AgentVersion.create(
+            id=made.version_id, workspace_id=workspace_id, agent_id=made.agent_id, number=1, model="m", max_steps=1
+        )
+    return made
+
+
+async def take(places: int, limits: Limits = PLENTY, executor_id: str = "ada") -> list[Claim]:
+    return await claims.claim(executor_id, places, limits, working_on=())
+
+
+async def test_the_oldest_runs_come_first_and_of_each_thread_one() -> None:
+    lab = await tenant()
+    run_ids = await lab.queue(6, threads=3)
+    assert [claim.run_id for claim in await take(2)] == run_ids[:2]
+    assert [claim.run_id for claim in await take(5)] == run_ids[2:3]
+    assert await take(5) == []
+    await lab.end(run_ids[1])
+    assert [claim.run_id for claim in await take(5)] == [run_ids[4]]
+
+
+async def test_no_more_runs_of_a_workspace_or_an_agent_at_once_than_the_limits_let() -> None:
+    limits = Limits(per_workspace=5, per_agent=3)
+    one = await tenant()
+    other = await tenant(one.workspace_id)
+    await one.queue(10)
+    await other.queue(10)
+    for executor_id in ("ada", "bob", "eve"):
+        await take(4, limits, executor_id)
+    assert [len(await agent.running()) for agent in (one, other)] == [3, 2]
+    assert await take(10, limits) == []
+    await one.end((await one.running())[0])
+    await take(10, limits)
+    assert [len(await agent.running()) for agent in (one, other)] == [3, 2]
+
+
+async def test_places_go_to_the_workspace_that_has_the_fewest_runs_under_way() -> None:
+    hoarder, early = await tenant(), await tenant()
+    await hoarder.queue(20)
+    await early.queue(3)
+    assert len(await take(4)) == 4
+    late = await tenant()
+    await late.queue(3)
+    workspaces = [claim.workspace_id for _ in range(5) for claim in await take(1)]
+    assert Counter(workspaces) == {late.workspace_id: 3, early.workspace_id: 1, hoarder.workspace_id: 1}
+
+
+async def test_whoever_claims_at_once_takes_no_run_twice_and_stays_within_the_limits() -> None:
+    lab = await tenant()
+    await lab.queue(40, threads=20)
+    limits = Limits(per_workspace=15, per_agent=100)
+    taken = await asyncio.gather(*(take(3, limits, f"executor {number}") for number in range(8)))
+    run_ids = [claim.run_id for claims_of_one in taken for claim in claims_of_one]
+    assert len(run_ids) == len(set(run_ids)) == 15
+
+
+async def test_a_run_that_is_locked_is_left_for_the_next_look() -> None:
+    lab = await tenant()
+    first, second = await lab.queue(2)
+    async with transaction([lab.workspace_id]):
+        await Run.select_for_update(no_key=True).get(id=first)
+        # As who cancels it does, in a connection of its own.
+        task = asyncio.create_task(take(2), context=Context())
+        assert [claim.run_id for claim in await task] == [second]
+    assert [claim.run_id for claim in await take(2)] == [first]
+
+
+async def test_a_claim_looks_at_little_of_a_long_queue() -> None:
+    flood, late = await tenant(), await tenant()
+    await flood.queue(5000)
+    limits = Limits(per_workspace=8, per_agent=8)
+    assert len(await take(64, limits)) == 8
+    [run_id] = await late.queue(1)
+    async with transaction(executor=True) as connection:
+        await fetch(connection, claims._PREPARE, 1)
+        explained = await fetch(connection, f"EXPLAIN (ANALYZE, FORMAT JSON) {claims._CLAIM}", "ada", 64, [], 8, 8)
+    plan = orjson.loads(explained[0]["QUERY PLAN"])[0]["Plan"]
+    assert await late.running() == [run_id]
+    assert most_rows(plan) < 100
+
+
+def most_rows(plan: dict[str, Any]) -> float:
+    """The most rows that any node of a plan gave or threw away, all its executions together."""
+    own: float = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    return max([own, *(most_rows(child) for child in plan.get("Plans", []))])
+
+
+async def test_a_run_that_kills_its_executors_is_told_from_those_that_were_at_hand_besides() -> None:
+    lab = await tenant()
+    deadly, *harmless = await lab.queue(6)
+    killed = 0
+    # Each executor is dead as soon as it has begun the deadly run; the others' runs take longer than that.
+    for number in range(100):
+        taken = {claim.run_id: claim for claim in await take(10, executor_id=f"doomed {number}")}
+        if deadly in taken and taken[deadly].lost_workers == 5:
+            break
+        if deadly in taken:
+            killed += 1
+            await claims.requeue_dead("ada")
+        else:
+            await asyncio.gather(*(lab.end(run_id) for run_id in taken))
+    lost = {run_id: (await lab.row(run_id)).lost_workers for run_id in harmless}
+    assert killed == 5
+    assert set(lost.values()) == {SUSPECT_AFTER}
+
+
+async def test_what_an_executor_hands_back_in_good_order_counts_for_nothing() -> None:
+    lab = await tenant()
+    [run_id] = await lab.queue(1)
+    for _ in range(7):
+        [claim] = await take(1)
+        assert await claims.requeue_others("ada", working_on=()) == [run_id]
+    assert (claim.epoch, claim.lost_workers) == (7, 0)
