@@ -1,8 +1,10 @@
 """How operations are executed: Strawberry's schema with what this one needs besides."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import strawberry
 from graphql import (
@@ -29,6 +31,8 @@ from schema.documents import Documents, InvalidDocument
 from schema.errors import EXCEPTION_HANDLERS, publish
 from schema.event_encoder import EventEncoder
 from schema.scalars import SCALARS
+
+T = TypeVar("T")
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
@@ -140,6 +144,10 @@ class Schema(strawberry.Schema):
         context.graphql_document = document
         return None
 
+    async def _execute_operation(self, context: ExecutionContext, *args: Any) -> Any:
+        executing = super()._execute_operation(context, *args)
+        return await (_finish(executing) if context.operation_type is OperationType.MUTATION else executing)
+
     async def _handle_execution_result(
         self, context: ExecutionContext, result: Any, extensions_runner: SchemaExtensionsRunner, **options: Any
     ) -> ExecutionResult:
@@ -151,3 +159,17 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log every error here, the expected ones too; `schema.errors` logs those that matter."""
+
+
+async def _finish(executing: Coroutine[Any, Any, T]) -> T:
+    """What ``executing`` returns. Whoever is cancelled while waiting for it is so only after its end: a mutation
+    happens as a whole, though the client that sent it may have gone.
+    """
+    task = asyncio.create_task(executing)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
