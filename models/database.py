@@ -7,7 +7,7 @@ owns nothing and bypasses nothing, so every statement of the application passes 
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
 
@@ -145,8 +145,9 @@ async def transaction(
     all credentials, to wrap their keys anew.
 
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
-    connection, so start tasks after it.
+    connection, so start tasks after it. They do not nest.
     """
+    # Through their bytes, so that nothing but an id becomes part of the statement.
     begin = _BEGIN.format(
         workspace_ids=",".join(str(UUID(bytes=workspace_id.bytes)) for workspace_id in workspace_ids),
         user_id=UUID(bytes=user_id.bytes) if user_id else "",
@@ -185,7 +186,9 @@ async def _begun(begin: str) -> AsyncIterator[Connection]:
     """Tortoise's transaction, cured: it leaks when BEGIN fails or is cancelled, or when the connection can't be given
     back. The connection would be lost to the pool, and every later transaction of the task take place in it, in vain.
     """
-    client = cast(AsyncpgDBClient, connections.get("default"))
+    client = connections.get("default")
+    if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
+        raise RuntimeError("This task is in a transaction already, and they do not nest.")
     context = TransactionContextPooled(_Transaction(client, begin), client._pool_init_lock)
     try:
         async with AsyncExitStack() as stack:

@@ -96,6 +96,14 @@ async def test_nothing_of_a_transaction_is_left_to_the_next_on_its_connection(po
         assert not any(after.values())
 
 
+async def test_transactions_do_not_nest(pool: None) -> None:
+    async with transaction() as connection:
+        with pytest.raises(RuntimeError, match="nest"):
+            await one()
+        assert await fetch(connection, "SELECT 1 AS one") == [{"one": 1}]
+    assert await one() == 1
+
+
 async def test_only_what_another_attempt_may_cure_is_transient() -> None:
     assert all(map(is_transient, [asyncpg.DeadlockDetectedError(), ConnectionRefusedError(), TimeoutError()]))
     assert not any(map(is_transient, [IntegrityError(), OperationalError(), ValueError()]))
