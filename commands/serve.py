@@ -16,7 +16,7 @@ from asgi import create_app  # noqa: TID251 - the command line is an entry point
 from commands.configuration import read_settings
 from commands.signals import run_until_stopped
 from commands.terminal import CommandFailed
-from commands.websocket_protocol import WebSocketProtocol
+from commands.websocket_protocol import Config, WebSocketProtocol
 from core.settings import Settings
 from models.database import require_reachable
 from schema.requests import MAX_BODY_BYTES
@@ -95,8 +95,9 @@ async def serving(
         timeout_ms = round(stalled_client_timeout_s * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    config = uvicorn.Config(
+    config = Config(
         app,
+        stalled_client_timeout_s,
         http="httptools",
         ws=WebSocketProtocol,
         ws_max_size=MAX_BODY_BYTES,

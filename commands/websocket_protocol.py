@@ -1,7 +1,9 @@
 """uvicorn's WebSockets, for peers that break the protocol (https://www.rfc-editor.org/rfc/rfc6455) or do not read."""
 
+import asyncio
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
@@ -11,13 +13,24 @@ CLOSE_TIMEOUT_S = 5.0
 """How long a peer has to take the close frame and to answer it."""
 
 
+class Config(uvicorn.Config):
+    """uvicorn's, and how long a client may take nothing of what is sent to it, in seconds."""
+
+    def __init__(self, app: Any, stalled_client_timeout_s: float, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.stalled_client_timeout_s = stalled_client_timeout_s
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """A connection that tells its peer why it closes, and that holds little memory whatever the peer does."""
+
+    config: Config
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.close_timeout = CLOSE_TIMEOUT_S
         self._late_pong: list[bytes] = []
+        self._stall_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         if self.conn.parser_exc is not None:
@@ -93,8 +106,33 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         else:  # Section 5.5.3: the latest may stand for all, which would pile up while the peer does not read.
             self._late_pong = self.conn.data_to_send()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_stall()
+
+    def _watch_stall(self) -> None:
+        """The kernel's own timer starts anew with whatever arrives, so a peer may put it off without reading a byte."""
+        timeout_s, size = self.config.stalled_client_timeout_s, self.transport.get_write_buffer_size()
+        self._stall_timer = self.loop.call_later(timeout_s, self._check_stall, size)
+
+    def _check_stall(self, size: int) -> None:
+        if self.transport.get_write_buffer_size() < size:
+            self._watch_stall()
+        else:
+            self.transport.abort()
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_stall_timer()
+        super().connection_lost(exc)
+
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._stop_stall_timer()
         if self._late_pong and not self.transport.is_closing():
             self.transport.write(b"".join(self._late_pong))
         self._late_pong = []

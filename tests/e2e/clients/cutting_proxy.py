@@ -33,7 +33,7 @@ class CuttingProxy:
 
     async def opened(self, sockets: int) -> None:
         """Wait until there were so many WebSockets."""
-        async with asyncio.timeout(60), self._opened:
+        async with asyncio.timeout(180), self._opened:
             await self._opened.wait_for(lambda: self._sockets >= sockets)
 
     async def link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
