@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -13,7 +14,6 @@ from starlette.staticfiles import StaticFiles
 
 from core.auth import KeyRing
 from core.envelopes import Envelopes
-from core.errors import ErrorCode
 from core.logs import configure_logs
 from core.settings import Settings
 from models import database, migrate
@@ -21,15 +21,15 @@ from models.presence import presence
 from providers.registry import Providers
 from resolvers.context import Runtime
 from resolvers.health import OK, readiness
-from schema.http import GraphQLEndpoint, error_response
+from schema.http import GraphQLEndpoint
+from schema.request_ids import RequestIds
+from schema.responses import internal_error
 from schema.schema import schema
 from services.persisted_documents import PersistedDocuments
 from streaming.bus import Bus
 from streaming.writer import EventLog
 
 GRAPHIQL = Path(__file__).parent / "graphiql" / "dist"
-# Room for the largest message that may be sent to an agent, escaped as JSON at its worst.
-MAX_BODY_BYTES = 2_000_000
 
 log = structlog.get_logger(__name__)
 
@@ -52,12 +52,13 @@ def create_app(settings: Settings, *, with_executor: bool = True) -> Starlette:
     endpoint = GraphQLEndpoint(schema, GRAPHIQL)
     return Starlette(
         routes=[
-            Route("/graphql", endpoint, methods=["GET", "POST"], max_body_size=MAX_BODY_BYTES),
+            Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
             Mount("/graphiql", StaticFiles(directory=GRAPHIQL, check_dir=False)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
+        middleware=[Middleware(RequestIds)],
         exception_handlers={Exception: internal_error},
         lifespan=lifespan,
     )
@@ -108,8 +109,3 @@ async def readyz(request: Request) -> Response:
     """The process can serve; or what is in the way of it."""
     checks = await readiness(request.app.state.runtime.bus)
     return JSONResponse(checks, 200 if set(checks.values()) == {OK} else 503)
-
-
-async def internal_error(request: Request, error: Exception) -> Response:
-    """What clients see of a fault outside any operation; the server logs the rest."""
-    return error_response(500, ErrorCode.INTERNAL, "Internal error")

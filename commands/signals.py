@@ -15,14 +15,16 @@ T = TypeVar("T")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_until_stopped(main: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+def run_until_stopped(main: Callable[[], Coroutine[Any, Any, T]], *, second_kills: bool = False) -> T | None:
     """Runs ``main`` on a uvloop until it returns or one of `STOP_SIGNALS` cancels it. What it returned, or None
     when it was cancelled.
 
     The first signal is the last one that counts: from then on this process and the children that it starts ignore
-    them, so that an impatient second Ctrl-C leaves nothing half cleaned up.
+    them, so that an impatient second Ctrl-C leaves nothing half cleaned up. With ``second_kills`` the second one ends
+    the process at once: for one that leaves nothing behind but what others take over.
     """
     stopped = False
+    afterwards = signal.SIG_DFL if second_kills else signal.SIG_IGN
 
     async def supervised() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -31,7 +33,7 @@ def run_until_stopped(main: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
             nonlocal stopped
             stopped = True
             for each in STOP_SIGNALS:
-                signal.signal(each, signal.SIG_IGN)
+                signal.signal(each, afterwards)
             if task is not None:
                 loop.call_soon_threadsafe(task.cancel)
 

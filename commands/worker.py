@@ -17,7 +17,7 @@ _log = structlog.get_logger(__name__)
 
 def run(arguments: Namespace) -> int:
     settings = read_settings()
-    run_until_stopped(lambda: _work(settings))
+    run_until_stopped(lambda: _work(settings), second_kills=True)
     return 0
 
 

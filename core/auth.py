@@ -1,31 +1,18 @@
-"""Who calls, what their role allows, and the tokens that prove it."""
+"""Who calls, and the tokens that prove it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from core.errors import Forbidden, NotFound, Unauthenticated
+from core.errors import NotFound, Unauthenticated
 from core.keys import derive_key, parse_secrets
+from core.permissions import Permission, Role
 
 ISSUER = AUDIENCE = "synapse"
-
-
-class Role(StrEnum):
-    """A member's role in a workspace; each may do all that the next may."""
-
-    OWNER = "OWNER"
-    ADMIN = "ADMIN"
-    EDITOR = "EDITOR"
-    VIEWER = "VIEWER"
-
-    def covers(self, needed: "Role") -> bool:
-        order = list(Role)
-        return order.index(self) <= order.index(needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +28,17 @@ class Principal:
     def workspace_ids(self) -> tuple[UUID, ...]:
         return tuple(self.roles)
 
-    def require(self, workspace_id: UUID, needed: Role, path: tuple[str, ...] = ()) -> None:
-        """Raises NotFound for a workspace that the caller is not in, Forbidden for a role below ``needed``."""
+    def may(self, workspace_id: UUID, permission: Permission) -> bool:
+        """Whether the caller may do this there; not where they are no member."""
+        role = self.roles.get(workspace_id)
+        return role is not None and role.may(permission)
+
+    def require(self, workspace_id: UUID, permission: Permission, path: tuple[str, ...] = ()) -> None:
+        """Raises NotFound for a workspace that the caller is not in, Forbidden for one where they may not do this."""
         role = self.roles.get(workspace_id)
         if role is None:
             raise NotFound("There is no workspace with this id.", path)
-        if not role.covers(needed):
-            raise Forbidden(f"This needs the role {needed.value}; yours is {role.value}.", path)
+        role.require(permission, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,12 @@ from core.errors import NotFound
 
 
 class IdPrefix(StrEnum):
-    """The prefix of each kind of object: one per GraphQL type that implements ``Node``."""
+    """The prefix of each kind of object."""
 
     USER = "user"
     MEMBERSHIP = "member"
+    INVITATION = "invite"
+    AUDIT_EVENT = "audit"
     WORKSPACE = "ws"
     PROVIDER_CREDENTIAL = "cred"
     AGENT = "agent"

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     shutdown_grace_s: float = Field(
         default=20.0, ge=0, description="How long runs at hand may go on when the process is told to stop, in seconds."
     )
+    stalled_client_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="How long a client may take nothing of what is sent to it, before it is cut off, in seconds.",
+    )
     access_token_minutes: int = Field(default=15, ge=1, le=60, description="Life of an access token.")
     refresh_token_days: int = Field(default=30, ge=1, description="Life of a refresh token that is not used.")
     openai_compatible_base_url: str | None = Field(
@@ -45,11 +50,23 @@ class Settings(BaseSettings):
     openai_compatible_models: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Model names to list in the catalogue for that endpoint, comma-separated."
     )
+    allow_private_addresses: bool = Field(
+        default=False, description="Let workspaces name private addresses, such as that of an Ollama beside the server."
+    )
     scripted_provider: bool = Field(
         default=False, description="Offer the scripted models (scripted/...): for tests and demonstrations."
     )
     provider_idle_timeout_s: float = Field(
         default=60.0, gt=0, description="Longest silence of a provider within one answer, in seconds."
+    )
+    provider_retries: int = Field(
+        default=2, ge=0, le=10, description="How often a model is tried again when its provider failed for the moment."
+    )
+    provider_retry_pause_s: float = Field(
+        default=0.5, ge=0, description="Longest pause before the first retry, in seconds; it doubles with each."
+    )
+    model_call_timeout_s: float = Field(
+        default=1800.0, gt=0, description="Longest that a step's model call may take, with all retries, in seconds."
     )
     persisted_documents: Path | None = Field(
         default=None, description="File of documents that clients may send by hash: a persisted-documents.json."

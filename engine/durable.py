@@ -16,7 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
@@ -29,7 +29,7 @@ from dbos._core import execute_dequeued_workflow
 from core.errors import RunLost, StartupRefused
 from models.migrate import one_at_a_time
 
-__all__ = ["DurableEngine", "PendingRun", "migrate", "step"]
+__all__ = ["DurableEngine", "migrate", "step"]
 
 JsonT = TypeVar("JsonT", bound=bool | int | float | str | list[Any] | dict[str, Any] | None)
 
@@ -53,17 +53,8 @@ _TAKE_OVER = sqlalchemy.text(f"""
 UPDATE {SCHEMA}.workflow_status
    SET executor_id = :executor_id, owner_xid = :token, recovery_attempts = recovery_attempts + 1,
        updated_at = (extract(epoch FROM clock_timestamp()) * 1000)::bigint
- WHERE workflow_uuid = :run_id AND status = 'PENDING' AND executor_id = coalesce(:owner, executor_id)
+ WHERE workflow_uuid = :run_id AND status = 'PENDING'
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class PendingRun:
-    """A run that was begun and is not finished. ``attempts``: how often it was started or resumed, 1 at first."""
-
-    run_id: str
-    executor_id: str
-    attempts: int
 
 
 class _Unfinished(BaseException):
@@ -208,24 +199,25 @@ class DurableEngine:
 
         return await self._ask_for(run_id, begin)
 
-    async def resume(self, run_id: str, owner: str | None = None) -> asyncio.Future[None] | None:
+    async def resume(self, run_id: str) -> asyncio.Future[None] | None:
         """Take a pending run over, and execute it here from its first unfinished step.
 
         Whoever executed it before, if alive after all, finishes no further step of it. That may be this very executor,
-        when its execution failed. With ``owner`` only from that executor. The future is as in `start`.
+        when its execution failed. The future is as in `start`.
 
-        None: the run is not pending (there), or being executed here right now; nothing happens.
+        None: the run is not pending, or being executed here right now; nothing happens.
         """
-        return await self._ask_for(run_id, partial(asyncio.to_thread, self._take_over, run_id, owner))
+        return await self._ask_for(run_id, partial(asyncio.to_thread, self._take_over, run_id))
 
-    async def pending(self) -> list[PendingRun]:
-        """The runs begun and not finished, of all executors, but for those being executed here right now."""
-        rows = await DBOS.list_workflows_async(status="PENDING", name=WORKFLOW, load_input=False, load_output=False)
-        return [
-            PendingRun(row.workflow_id, row.executor_id or "", row.recovery_attempts or 0)
-            for row in rows
-            if row.workflow_id not in self._executions
-        ]
+    async def remembered(self, age_s: float, skip: int, limit: int) -> list[str]:
+        """The ids of up to ``limit`` runs, finished or not, that were begun ``age_s`` seconds ago or earlier; oldest
+        first, leaving out the first ``skip``.
+        """
+        begun_by = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat()
+        rows = await DBOS.list_workflows_async(
+            name=WORKFLOW, end_time=begun_by, offset=skip, limit=limit, load_input=False, load_output=False
+        )
+        return [row.workflow_id for row in rows]
 
     async def forget(self, run_ids: Collection[str]) -> None:
         """Delete all that DBOS keeps about these runs, finished or not. One being executed fails at its next step."""
@@ -246,10 +238,10 @@ class DurableEngine:
                 self._executions.pop(run_id, None)
         return execution if begun else None
 
-    def _take_over(self, run_id: str, owner: str | None) -> bool:
+    def _take_over(self, run_id: str) -> bool:
         token = str(uuid4())
         database = self._dbos._sys_db
-        values = {"run_id": run_id, "owner": owner, "executor_id": self.executor_id, "token": token}
+        values = {"run_id": run_id, "executor_id": self.executor_id, "token": token}
         with database.engine.begin() as connection:
             if connection.execute(_TAKE_OVER, values).rowcount == 0:
                 return False

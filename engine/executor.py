@@ -7,16 +7,17 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from core.envelopes import Envelopes
 from core.errors import ErrorCode, LogUnavailable, RunLost
 from core.settings import Settings
 from engine.agent_run import run_agent
 from engine.durable import DurableEngine
 from engine.execution import Execution
+from engine.housekeeping import keep_house
 from engine.model_call import ModelCaller
 from models.database import is_transient, transaction
 from models.notifications import Notification, listen
 from models.runs import RunStatus
+from models.standing import Standing
 from providers.registry import Providers
 from services import claims, provider_credentials
 from services.cancellations import take_away
@@ -28,6 +29,8 @@ from streaming.writer import EventLog
 
 # How often to look for work that no notification told of.
 SWEEP_S = 1.0
+# Who lost its own lock may not be the only one: so long others have to take theirs again before they count as dead.
+RETURN_S = 3.0
 # A run over which so many executors died is taken to be the reason.
 MOST_LOST_WORKERS = 5
 
@@ -48,16 +51,15 @@ class Executor:
         self._bus = bus
         self._event_log = log
         self._providers = providers
-        envelopes = Envelopes.parse(settings.secret_keys.get_secret_value())
-        self._caller = ModelCaller(providers, envelopes, bus)
+        self._caller = ModelCaller(settings, providers, bus)
         self._engine = DurableEngine(settings.database_url, self.id, self._run)
         self._limits = Limits(settings.workspace_run_concurrency, settings.agent_run_concurrency)
         self._supervised: dict[UUID, asyncio.Task[None]] = {}
         self._executions: dict[UUID, Execution] = {}
         self._done: list[str] = []
         self._wake = asyncio.Event()
-        # Set while others can see that we live.
-        self._alive = asyncio.Event()
+        # Whether others can see that we live.
+        self._alive = Standing()
 
     async def start(self) -> None:
         """Connect, and begin to take runs.
@@ -70,10 +72,12 @@ class Executor:
         self._listening = asyncio.create_task(listening)
         self._claiming = asyncio.create_task(self._claim_for_ever())
         self._warming_up = asyncio.create_task(self._warm_up())
+        self._housekeeping = asyncio.create_task(keep_house(self._engine))
 
     async def stop(self, grace_s: float) -> None:
         """Take no more runs, give those at hand ``grace_s`` seconds, and hand the rest back to the queue."""
         await _cancelled(self._claiming)
+        await _cancelled(self._housekeeping)
         if self._supervised:
             await asyncio.wait(self._supervised.values(), timeout=grace_s)
         supervised = list(self._supervised.values())
@@ -135,9 +139,10 @@ class Executor:
             self._supervised[claim.run_id] = asyncio.create_task(self._supervise(claim))
 
     async def _sweep(self) -> None:
-        dead = await claims.requeue_dead(self.id)
-        if dead:
-            _log.warning("took over the runs of dead executors", run_ids=[str(run_id) for run_id in dead])
+        if asyncio.get_running_loop().time() - self._alive.since >= RETURN_S:
+            dead = await claims.requeue_dead(self.id)
+            if dead:
+                _log.warning("took over the runs of dead executors", run_ids=[str(run_id) for run_id in dead])
         await claims.requeue_others(self.id, working_on=self._supervised)
         for request in await claims.cancel_requests():
             self._cancel(request.run_id)

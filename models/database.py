@@ -56,6 +56,9 @@ TABLES = [
         "run_events",
         "llm_calls",
         "provider_credentials",
+        "invitations",
+        "former_members",
+        "audit_events",
     )
 ]
 
@@ -137,8 +140,9 @@ async def transaction(
     """One transaction that sees the rows of ``workspace_ids``, and what a look-up by name needs besides.
 
     ``user_id``: that user's own account, memberships and sessions. ``email``, ``token_hash``: the one account or
-    refresh token of that address or hash, before anybody is known. ``executor``: all runs, to claim them, and which
-    providers' credentials there are. ``key_rotation``: all credentials, to wrap their keys anew.
+    refresh token of that address or hash, before anybody is known; with ``user_id``, also the invitation of that hash
+    to that user. ``executor``: all runs, to claim them, and which providers' credentials there are. ``key_rotation``:
+    all credentials, to wrap their keys anew.
 
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
     connection, so start tasks after it. They do not nest.

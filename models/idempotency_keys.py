@@ -17,3 +17,4 @@ class IdempotencyKey(Row):
     class Meta:
         table = "idempotency_keys"
         unique_together = (("scope_id", "key"),)
+        indexes = (("created_at",),)

@@ -24,3 +24,4 @@ class RefreshToken(Row):
 
     class Meta:
         table = "refresh_tokens"
+        indexes = (("expires_at",),)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from tortoise import fields
 
-from core.auth import Role
+from core.permissions import Role
 from models.base import Row, TenantRow
 from models.users import User
 

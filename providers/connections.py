@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
+
+from providers.guard import guarded_socket
 
 
 @dataclass(slots=True)
@@ -24,9 +27,14 @@ _noted: ContextVar[list[aiohttp.ClientResponse] | None] = ContextVar("_noted", d
 
 
 class Connections:
-    """The pool. It opens with the first request; closing it breaks the answers that are still being read."""
+    """The pool. It opens with the first request; closing it breaks the answers that are still being read.
 
-    def __init__(self) -> None:
+    ``public_only``: for addresses that tenants name. Connecting to any that is not public raises `PrivateAddress`,
+    which arrives as aiohttp's error for connections that fail.
+    """
+
+    def __init__(self, *, public_only: bool = False) -> None:
+        self.public_only = public_only
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -36,7 +44,10 @@ class Connections:
             tracing.on_connection_reuseconn.append(_note_reuse)
             tracing.on_request_end.append(_note_answer)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # how many calls run at once is decided by who starts them
+                connector=AbruptConnector(
+                    limit=0,  # how many calls run at once is decided by who starts them
+                    socket_factory=guarded_socket if self.public_only else None,
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trace_configs=[tracing],
             )
@@ -62,16 +73,24 @@ def noting_answers() -> Iterator[list[aiohttp.ClientResponse]]:
 async def hang_up(response: aiohttp.ClientResponse) -> None:
     """Close the connection of an answer that has not ended, and return once it is closed.
 
-    A finished answer has given its connection back already. ``abort``, for a TLS connection's ``close`` would await
-    the provider's good-bye while it goes on generating.
+    A finished answer has given its connection back already.
     """
-    connection = response.connection
-    if connection is None:
+    if response.connection is None:
         return
-    if connection.transport is not None:
-        connection.transport.abort()
     response.close()
     await asyncio.sleep(0)  # the loop closes the socket in its next round
+
+
+class AbruptConnector(aiohttp.TCPConnector):
+    """Breaks off the connections whose answers are not read to their end, whoever closes them and why.
+
+    aiohttp would close them in good order, and over TLS await the provider's good-bye, while that goes on generating.
+    """
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        if should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
 
 
 async def _note_reuse(

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Final
 
 from core.errors import ProviderFailed, StartupRefused, ValidationFailed
+from core.events import TokenUsage
 from core.settings import Settings
 from providers import local, scripted
 from providers.catalogue import DEFAULT_CREDENTIAL, CatalogueEntry, ModelName, ProviderName
@@ -35,6 +37,8 @@ _LITELLM_FAMILIES: Final = {
     ProviderName.GOOGLE: ("gemini", "https://generativelanguage.googleapis.com/v1beta"),
     ProviderName.MISTRAL: ("mistral", "https://api.mistral.ai/v1"),
 }
+# The credential in whose place the server's own endpoint stands.
+_OWN_ENDPOINT: Final = (ProviderName.OPENAI_COMPATIBLE, DEFAULT_CREDENTIAL)
 NEEDING_LITELLM: Final = frozenset({*_LITELLM_FAMILIES, ProviderName.LITELLM})
 
 
@@ -47,7 +51,7 @@ class Providers:
 
     def __init__(self, settings: Settings) -> None:
         self._idle_timeout_s = settings.provider_idle_timeout_s
-        self._connections = Connections()
+        self._connections = Connections(public_only=not settings.allow_private_addresses)
         self._litellm = LiteLLM(self._connections)
         self._built_in: dict[ProviderName, ModelProvider] = {ProviderName.LOCAL: LocalProvider()}
         self._of_server = {entry.name: entry for entry in _entries_of_server(settings)}
@@ -60,7 +64,7 @@ class Providers:
 
         Ollama, an OpenAI-compatible endpoint and litellm may serve others besides.
         """
-        own_endpoint = (ProviderName.OPENAI_COMPATIBLE, DEFAULT_CREDENTIAL) in credentials
+        own_endpoint = _OWN_ENDPOINT in credentials
         listed = [
             entry
             for entry in self._of_server.values()
@@ -106,11 +110,8 @@ class Providers:
         name = self.require(model_name)
         if (built_in := self._built_in.get(name.provider)) is not None:
             return built_in, name.model
-        if credential is None and (name.provider, name.credential) == (
-            ProviderName.OPENAI_COMPATIBLE,
-            DEFAULT_CREDENTIAL,
-        ):
-            credential = self._endpoint
+        if credential is None and self._endpoint is not None and (name.provider, name.credential) == _OWN_ENDPOINT:
+            return self._endpoint, name.model
         if credential is None:
             message = f"The workspace has no credential {name.credential!r} for {name.provider}: set one."
             raise ProviderFailed(message, retryable=False)
@@ -123,7 +124,8 @@ class Providers:
 
     async def aclose(self) -> None:
         """Release the connections and child processes of all providers."""
-        await asyncio.gather(self._connections.aclose(), *(provider.aclose() for provider in self._built_in.values()))
+        of_server = [*self._built_in.values(), *([self._endpoint] if self._endpoint else [])]
+        await asyncio.gather(self._connections.aclose(), *(provider.aclose() for provider in of_server))
 
     def _adapter(self, provider: ProviderName, credential: Credential) -> ModelProvider:
         """An adapter for one call: it has no state but what it shares with the others."""
@@ -167,6 +169,13 @@ def _known_entries(credentials: Collection[CredentialKey]) -> Iterator[Catalogue
                 yield entry
 
 
+def cost_usd(model_name: str, usage: TokenUsage) -> Decimal:
+    """What ``usage`` of a hosted provider's model costs in US dollars; nothing where the price is unknown."""
+    name = ModelName.parse(model_name)
+    entry = _known_entry(name, available=False) if name is not None else None
+    return entry.cost_usd(usage) if entry is not None else Decimal(0)
+
+
 def _known_entry(name: ModelName, available: bool) -> CatalogueEntry | None:
     facts = model_facts().get(name.provider.model(name.model))
     if facts is None:
@@ -183,15 +192,17 @@ def _known_entry(name: ModelName, available: bool) -> CatalogueEntry | None:
     )
 
 
-def _endpoint(settings: Settings) -> Credential | None:
-    """The server's own OpenAI-compatible endpoint, if it has one."""
+def _endpoint(settings: Settings) -> ModelProvider | None:
+    """The server's own OpenAI-compatible endpoint, if it has one: wherever its operator says, private or not."""
     base_url = settings.openai_compatible_base_url
     if not base_url:
         return None
     if not is_http_url(base_url):
         raise StartupRefused("OPENAI_COMPATIBLE_BASE_URL must be an http or https URL, such as https://host/v1.")
     key = settings.openai_compatible_api_key
-    return Credential(key.get_secret_value() if key else "", base_url)
+    return OpenAICompatibleProvider(
+        base_url, key.get_secret_value() if key else "", idle_timeout_s=settings.provider_idle_timeout_s
+    )
 
 
 def _entries_of_server(settings: Settings) -> Iterator[CatalogueEntry]:

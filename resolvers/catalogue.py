@@ -1,7 +1,7 @@
 """The catalogue of models."""
 
-from core.auth import Role
 from core.ids import IdPrefix, decode
+from core.permissions import Permission
 from providers.catalogue import CatalogueEntry, ProviderName
 from resolvers.context import Context
 from services import provider_credentials
@@ -15,7 +15,7 @@ async def models(context: Context, workspace_id: str, provider: ProviderName | N
     """
     path, principal = ("workspaceId",), context.require_principal()
     workspace_key = decode(IdPrefix.WORKSPACE, workspace_id, path)
-    principal.require(workspace_key, Role.VIEWER, path)
+    principal.require(workspace_key, Permission.READ, path)
     credentials = await provider_credentials.keys_of_workspace(workspace_key)
     entries = context.runtime.providers.catalogue(credentials)
     return [entry for entry in entries if provider in (None, entry.provider)]

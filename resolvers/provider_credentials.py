@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from core.auth import Role
 from core.ids import IdPrefix, decode
+from core.permissions import Permission
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName
 from resolvers.context import Context
@@ -34,7 +34,10 @@ async def set_credential(context: Context, form: CredentialForm) -> ProviderCred
         api_key=form.api_key,
         base_url=form.base_url,
     )
-    return await provider_credentials.set_credential(principal, context.runtime.envelopes, new)
+    runtime = context.runtime
+    return await provider_credentials.set_credential(
+        principal, runtime.envelopes, new, allow_private_addresses=runtime.settings.allow_private_addresses
+    )
 
 
 async def of_workspace(context: Context, workspace_id: UUID) -> list[ProviderCredential]:
@@ -43,15 +46,15 @@ async def of_workspace(context: Context, workspace_id: UUID) -> list[ProviderCre
     Raises:
         Forbidden: the caller's role there is below ADMIN.
     """
-    context.require_principal().require(workspace_id, Role.ADMIN)
+    context.require_principal().require(workspace_id, Permission.MANAGE_CREDENTIALS)
     return await context.batch(_by_workspace, workspace_id) or []
 
 
 async def find(context: Context, key: UUID) -> ProviderCredential | None:
     """The credential; None for a caller who is no admin where it belongs."""
     row = await context.find(ProviderCredential, key)
-    role = context.require_principal().roles.get(row.workspace_id) if row else None
-    return row if role is not None and role.covers(Role.ADMIN) else None
+    may_see = row and context.require_principal().may(row.workspace_id, Permission.MANAGE_CREDENTIALS)
+    return row if may_see else None
 
 
 async def _by_workspace(context: Context, workspace_ids: Sequence[UUID]) -> Mapping[UUID, list[ProviderCredential]]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from core.auth import Role
+from core.permissions import Permission
 from resolvers.context import Context
 from services import usage
 from services.usage import UsageDimension, UsageInterval, UsageReport
@@ -18,5 +18,5 @@ async def report(
     group_by: UsageDimension | None,
 ) -> UsageReport:
     """Figures over [start, end); see `services.usage.report`."""
-    context.require_principal().require(workspace_id, Role.VIEWER)
+    context.require_principal().require(workspace_id, Permission.READ)
     return await usage.report(workspace_id, start, end, interval, group_by)

@@ -1,35 +1,38 @@
 """How operations are executed: Strawberry's schema with what this one needs besides."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import strawberry
 from graphql import (
-    DocumentNode,
     GraphQLArgument,
     GraphQLError,
     GraphQLInputField,
     GraphQLInputObjectType,
     Undefined,
     get_operation_ast,
-    validate,
 )
 from graphql import OperationType as GraphQLOperationType
 from graphql.execution import ExecutionResult as CoreResult
 from graphql.execution import Executor as CoreExecutor
 from graphql.type import GraphQLInterfaceType, GraphQLObjectType
-from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from schema.documents import Documents, InvalidDocument
 from schema.errors import EXCEPTION_HANDLERS, publish
 from schema.event_encoder import EventEncoder
 from schema.scalars import SCALARS
+
+T = TypeVar("T")
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
@@ -59,27 +62,17 @@ class _Executed:
         return self._result
 
 
-class DocumentCache(ParserCache):
-    """Strawberry's cache of parsed documents; one that can't be parsed it leaves to Strawberry, which tells the client.
+class OperationUnclear(CannotGetOperationTypeError):
+    """A document has no operation of the name that was given, or several where none was."""
 
-    Raised from here, the error would never reach the client of a WebSocket.
-    """
-
-    def on_parse(self) -> Iterator[None]:
-        context = self.execution_context
-        with suppress(GraphQLError):
-            context.graphql_document = self.cached_parse_document(context.query, **context.parse_options)
-        yield
-
-
-def _parse(document: str) -> DocumentNode | None:
-    with suppress(GraphQLError, RecursionError):
-        return cast(DocumentNode, DocumentCache().cached_parse_document(document))
-    return None
+    def as_http_error_reason(self) -> str:
+        if self.operation_name is None:
+            return "The document has several operations: operationName must say which one to run."
+        return f'The document has no operation named "{self.operation_name}".'
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's schema, with our scalars and errors, and parsed and validated documents cached."""
+    """Strawberry's schema, with our scalars and errors, and documents that are parsed and validated within limits."""
 
     def __init__(
         self,
@@ -93,11 +86,11 @@ class Schema(strawberry.Schema):
             mutation,
             subscription,
             types=types,
-            extensions=[DocumentCache, ValidationCache],
             execution_context_class=Executor,
             config=StrawberryConfig(scalar_map=SCALARS),
             exception_handlers=EXCEPTION_HANDLERS,
         )
+        self.documents = Documents(self._schema)
         for argument in self._inputs():
             # What may be left out has the default None in Python, and nobody needs to read "= null" in the schema.
             if argument.default_value is None:
@@ -111,22 +104,49 @@ class Schema(strawberry.Schema):
                 for field in named_type.fields.values():
                     yield from field.args.values()
 
-    def is_valid(self, document: str) -> bool:
+    def is_valid(self, text: str) -> bool:
         """Whether this is a document that the schema can execute, as far as that can be told without variables."""
-        parsed = _parse(document)
-        return parsed is not None and not validate(self._schema, parsed)
+        try:
+            self.documents.get(text)
+        except InvalidDocument:
+            return False
+        return True
 
-    @staticmethod
-    def is_subscription(document: str | None, operation_name: str | None) -> bool:
+    def is_subscription(self, text: str | None, operation_name: str | None) -> bool:
         """Whether the operation that is asked for has many results; not so where none can be made out."""
-        parsed = _parse(document) if document else None
-        operation = get_operation_ast(parsed, operation_name) if parsed else None
+        try:
+            operation = get_operation_ast(self.documents.get(text or ""), operation_name)
+        except InvalidDocument:
+            return False
         return operation is not None and operation.operation is GraphQLOperationType.SUBSCRIPTION
 
-    async def execute(self, *args: Any, **options: Any) -> ExecutionResult:
-        """One answer: for queries and mutations, since a subscription has many (``stream``)."""
-        options["allowed_operation_types"] = {OperationType.QUERY, OperationType.MUTATION}
-        return await super().execute(*args, **options)
+    async def _prepare_operation_async(
+        self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
+    ) -> PreExecutionError | None:
+        """What comes before execution, on every transport.
+
+        Strawberry would run the first of several operations, and offers no place for one cache of both steps: its
+        extensions are not told of parsing and validation here.
+
+        Raises:
+            CannotGetOperationTypeError, InvalidOperationTypeError: which one to run is unclear, or it may not be run.
+        """
+        try:
+            document = self.documents.get(context.query or "")
+        except InvalidDocument as invalid:
+            return PreExecutionError(data=None, errors=invalid.errors)
+        operation = get_operation_ast(document, context._provided_operation_name)
+        if operation is None:
+            raise OperationUnclear(context._provided_operation_name)
+        operation_type = OperationType(operation.operation.value)
+        if operation_type not in context.allowed_operations:
+            raise InvalidOperationTypeError(operation_type)
+        context.graphql_document = document
+        return None
+
+    async def _execute_operation(self, context: ExecutionContext, *args: Any) -> Any:
+        executing = super()._execute_operation(context, *args)
+        return await (_finish(executing) if context.operation_type is OperationType.MUTATION else executing)
 
     async def _handle_execution_result(
         self, context: ExecutionContext, result: Any, extensions_runner: SchemaExtensionsRunner, **options: Any
@@ -139,3 +159,17 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log every error here, the expected ones too; `schema.errors` logs those that matter."""
+
+
+async def _finish(executing: Coroutine[Any, Any, T]) -> T:
+    """What ``executing`` returns. Whoever is cancelled while waiting for it is so only after its end: a mutation
+    happens as a whole, though the client that sent it may have gone.
+    """
+    task = asyncio.create_task(executing)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
@@ -15,6 +15,7 @@ from models.run_steps import StepKind, StepStatus
 from models.runs import Run as RunRow
 from models.runs import RunStatus
 from models.threads import Thread as ThreadRow
+from models.users import User as UserRow
 from resolvers import runs
 from schema.agents import Agent, AgentVersion
 from schema.enums import publish_enum
@@ -29,11 +30,14 @@ from schema.errors import (
 from schema.failures import RunFailure
 from schema.fields import Input, field, mutation
 from schema.info import Info
-from schema.nodes import Node
+from schema.nodes import Node, node_of
 from schema.pages import After, Connection, First
 from schema.scalars import JSON, Long
 from schema.threads import Thread
 from services.runs import BusyPolicy
+
+if TYPE_CHECKING:
+    from schema.workspaces import User
 
 publish_enum(
     StepKind,
@@ -89,7 +93,7 @@ class RunStep(Node, prefix=IdPrefix.RUN_STEP, table=RunStepRow):
     kind: StepKind = strawberry.field(description="What it does.")
     name: str = strawberry.field(description="The model, tool or workflow node that ran.")
     status: StepStatus = strawberry.field(description="Where it stands.")
-    attempt: int = strawberry.field(description="1, and one more each time that it began again after a worker died.")
+    attempt: int = strawberry.field(description="1, and one more each time that it began again, as RunRewound tells.")
     input: JSON | None = strawberry.field(description="What it was given.")
     output: JSON | None = strawberry.field(description="What came of it.")
     failure: RunFailure | None = strawberry.field(description="Why it failed; null otherwise.")
@@ -140,6 +144,11 @@ class Run(Node, prefix=IdPrefix.RUN, table=RunRow):
     @field("The conversation that it belongs to.")
     async def thread(self, info: Info) -> Thread | None:
         return Thread.of(await info.context.get(ThreadRow, self.row.thread_id))
+
+    @field("Who started it, also after they have left the workspace; null where that was no user.")
+    async def started_by(self, info: Info) -> Annotated["User", strawberry.lazy("schema.workspaces")] | None:
+        row = await info.context.find(UserRow, self.row.started_by_id)
+        return node_of(row) if row else None
 
     @field("What it has used so far.")
     async def usage(self, info: Info) -> RunUsage:

@@ -6,6 +6,7 @@ from schema.accounts import AccountMutation, AccountQuery
 from schema.agents import AgentMutation, AgentQuery
 from schema.catalogue import CatalogueQuery
 from schema.execution import Schema
+from schema.members import MemberMutation
 from schema.nodes import NodeQuery
 from schema.provider_credentials import ProviderCredentialMutation
 from schema.run_events import EVENT_TYPES, RunEventSubscription
@@ -20,7 +21,9 @@ class Query(NodeQuery, AccountQuery, WorkspaceQuery, AgentQuery, ThreadQuery, Ru
 
 
 @strawberry.type(description="What can be changed. Expected failures are members of each result.")
-class Mutation(AccountMutation, WorkspaceMutation, ProviderCredentialMutation, AgentMutation, RunMutation):
+class Mutation(
+    AccountMutation, WorkspaceMutation, MemberMutation, ProviderCredentialMutation, AgentMutation, RunMutation
+):
     pass
 
 

@@ -6,13 +6,15 @@ from uuid import UUID
 
 import strawberry
 
-from core.auth import Role
 from core.ids import IdPrefix
+from core.permissions import Role
 from models.users import User as UserRow
 from models.workspaces import Membership as MembershipRow
 from models.workspaces import Workspace as WorkspaceRow
-from resolvers import agents, provider_credentials, runs, threads, usage, workspaces
+from resolvers import agents, audit_events, provider_credentials, runs, threads, usage, workspaces
 from schema.agents import Agent
+from schema.audit_events import AuditEvent, AuditFilter
+from schema.audit_events import selection_of as audit_selection_of
 from schema.enums import publish_enum
 from schema.errors import ConflictError, ValidationError
 from schema.fields import Input, field, mutation
@@ -30,7 +32,7 @@ publish_enum(
     Role,
     "What a member may do; each role may do all that the next may.",
     OWNER="Everything, other owners included.",
-    ADMIN="Manage members, keys, credentials and budgets.",
+    ADMIN="Manage members, keys, credentials and budgets; read the audit record.",
     EDITOR="Make and change agents and workflows, and run them.",
     VIEWER="Look.",
 )
@@ -108,6 +110,14 @@ class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
     async def provider_credentials(self, info: Info) -> list[ProviderCredential] | None:
         rows = await provider_credentials.of_workspace(info.context, self.key)
         return [ProviderCredential.of(row) for row in rows]
+
+    @field("What was changed by whom, newest first. For owners and admins: null, with FORBIDDEN, for others.")
+    async def audit_events(
+        self, info: Info, first: First = 20, after: After = None, filter: AuditFilter = None
+    ) -> Connection[AuditEvent] | None:
+        selection = audit_selection_of(filter)
+        page = await audit_events.of_workspace(info.context, self.key, selection, first=first, after=after)
+        return Connection.of(page, AuditEvent.of)
 
     @field(
         "Figures over [from, to), in UTC buckets of interval, split by groupBy; too many buckets is VALIDATION_FAILED."

@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.errors import Conflict, NotFound
-from core.ids import new_id
+from core.ids import IdPrefix, encode, new_id
 from core.inputs import UNSET, Path, Unset, require_text
+from core.permissions import Permission
 from models.agents import Agent, AgentVersion
 from models.database import Connection, fetch, transaction
 from providers.registry import Providers
 from services import idempotency
 from services.agent_configs import AgentConfig, require_config
+from services.audit import Action, record
 
 MAX_NAME_CHARS = 200
 MAX_DESCRIPTION_CHARS = 2_000
@@ -52,7 +55,7 @@ async def create(principal: Principal, providers: Providers, new: NewAgent) -> A
         ValidationFailed: a value can't be one.
         IdempotencyConflict: the key was used for another request.
     """
-    principal.require(new.workspace_id, Role.EDITOR, ("input", "workspaceId"))
+    principal.require(new.workspace_id, Permission.CONFIGURE, ("input", "workspaceId"))
     name, description = _require_name(new.name), _require_description(new.description)
     require_config(new.config, providers)
     agent_id = new_id()
@@ -75,6 +78,7 @@ async def create(principal: Principal, providers: Providers, new: NewAgent) -> A
         )
         await agent.save(force_create=True)
         await _insert_version(agent, new.config, number=1, version_id=agent.live_version_id)
+        await _record(connection, principal, Action.AGENT_CREATED, agent, before=None)
         return agent
 
 
@@ -94,11 +98,13 @@ async def update(
         require_config(changes.config, providers)
     async with transaction(principal.workspace_ids) as connection:
         agent = await _lock_unarchived(principal, agent_id, _AGENT_PATH)
+        before = _audited(agent)
         version = await _add_version(connection, agent, changes.config) if changes.config is not None else None
         if version is not None and changes.publish:
             columns["live_version_id"] = version.id
         if version is not None or columns:
             await _save(agent, columns)
+            await _record(connection, principal, Action.AGENT_UPDATED, agent, before=before, new_version=version)
     return agent, version
 
 
@@ -109,13 +115,15 @@ async def publish_version(principal: Principal, agent_version_id: UUID) -> Agent
         NotFound: no such version for the caller. Forbidden: the caller's role is below EDITOR.
         Conflict: the agent is archived.
     """
-    async with transaction(principal.workspace_ids):
+    async with transaction(principal.workspace_ids) as connection:
         version = await AgentVersion.get_or_none(id=agent_version_id)
         if version is None:
             raise NotFound("There is no agent version with this id.", _VERSION_PATH)
         agent = await _lock_unarchived(principal, version.agent_id, _VERSION_PATH)
         if agent.live_version_id != version.id:
+            before = _audited(agent)
             await _save(agent, {"live_version_id": version.id})
+            await _record(connection, principal, Action.AGENT_PUBLISHED, agent, before=before)
     return agent
 
 
@@ -125,10 +133,12 @@ async def archive(principal: Principal, agent_id: UUID) -> Agent:
     Raises:
         NotFound: no such agent for the caller. Forbidden: the caller's role is below EDITOR.
     """
-    async with transaction(principal.workspace_ids):
+    async with transaction(principal.workspace_ids) as connection:
         agent = await _lock(principal, agent_id, _AGENT_PATH)
         if agent.archived_at is None:
+            before = _audited(agent)
             await _save(agent, {"archived_at": datetime.now(UTC)})
+            await _record(connection, principal, Action.AGENT_ARCHIVED, agent, before=before)
     return agent
 
 
@@ -162,7 +172,7 @@ async def _lock(principal: Principal, agent_id: UUID, path: Path) -> Agent:
     agent = await Agent.select_for_update(no_key=True).get_or_none(id=agent_id)
     if agent is None:
         raise NotFound("There is no agent with this id.", path)
-    principal.require(agent.workspace_id, Role.EDITOR, path)
+    principal.require(agent.workspace_id, Permission.CONFIGURE, path)
     return agent
 
 
@@ -176,6 +186,32 @@ async def _lock_unarchived(principal: Principal, agent_id: UUID, path: Path) -> 
 async def _save(agent: Agent, columns: dict[str, object]) -> None:
     agent.update_from_dict(columns)
     await agent.save(update_fields=[*columns, "updated_at"])
+
+
+def _audited(agent: Agent) -> dict[str, Any]:
+    """What the audit record says of an agent. What its versions hold never changes, so their ids are enough."""
+    return {
+        "name": agent.name,
+        "description": agent.description,
+        "liveVersionId": encode(IdPrefix.AGENT_VERSION, agent.live_version_id),
+        "archivedAt": agent.archived_at.isoformat() if agent.archived_at else None,
+    }
+
+
+async def _record(
+    connection: Connection,
+    principal: Principal,
+    action: Action,
+    agent: Agent,
+    *,
+    before: dict[str, Any] | None,
+    new_version: AgentVersion | None = None,
+) -> None:
+    after = _audited(agent)
+    if new_version is not None:
+        after["newVersionId"] = encode(IdPrefix.AGENT_VERSION, new_version.id)
+    target = (IdPrefix.AGENT, agent.id)
+    await record(connection, principal.user_id, agent.workspace_id, action, target, before=before, after=after)
 
 
 async def _add_version(connection: Connection, agent: Agent, config: AgentConfig) -> AgentVersion:

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import structlog
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.errors import Conflict, NotFound
 from core.events import LoggedEvent
+from core.permissions import Permission
 from models.database import Connection, transaction
 from models.notifications import Notification, notify
 from models.runs import Run, RunStatus
@@ -37,7 +38,7 @@ async def cancel(principal: Principal, bus: Bus, run_id: UUID) -> Run:
         run = await Run.select_for_update(no_key=True).get_or_none(id=run_id)
         if run is None:
             raise NotFound("There is no run with this id.", _PATH)
-        principal.require(run.workspace_id, Role.EDITOR, _PATH)
+        principal.require(run.workspace_id, Permission.RUN, _PATH)
         events = await request_cancel(connection, run)
         seen = await last_seq(connection, run.id)
     await publish(bus, events)

@@ -12,7 +12,8 @@ from uuid import UUID
 from models.database import fetch, transaction
 from models.notifications import Notification, notify
 
-# Over which so many executors died, an executor has but one at hand, so that its death tells which of them it was.
+# Of the runs over which so many executors died, one executor has at most one at hand, so that its death tells which it
+# was. The index idx_runs_suspect holds them.
 SUSPECT_AFTER = 2
 
 # One claim at a time, so that no two executors take runs of one thread, or go past a limit, between them.

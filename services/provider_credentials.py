@@ -2,18 +2,23 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
-from core.auth import Principal, Role
+from core.addresses import may_be_public
+from core.auth import Principal
 from core.envelopes import Envelopes
 from core.errors import ProviderFailed, SecretUnreadable, ValidationFailed
-from core.ids import new_id
+from core.ids import IdPrefix, new_id
 from core.inputs import Path, require_text
+from core.permissions import Permission
 from models.database import fetch, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName, is_credential_name
 from providers.credentials import NEEDS, Credential, is_http_url
 from providers.registry import CredentialKey
+from services.audit import Action, record
 
 MAX_KEY_CHARS = 4_000
 MAX_URL_CHARS = 2_000
@@ -44,7 +49,9 @@ class NewCredential:
     base_url: str | None
 
 
-async def set_credential(principal: Principal, envelopes: Envelopes, new: NewCredential) -> ProviderCredential:
+async def set_credential(
+    principal: Principal, envelopes: Envelopes, new: NewCredential, *, allow_private_addresses: bool
+) -> ProviderCredential:
     """Set a workspace's credential, in the place of the one that has the provider and the name, if there is one.
 
     All of it is replaced, so that nobody can send a key that they can't read to an address of their own.
@@ -53,13 +60,16 @@ async def set_credential(principal: Principal, envelopes: Envelopes, new: NewCre
         NotFound: no such workspace for the caller. Forbidden: the caller's role there is below ADMIN.
         ValidationFailed: a value can't be one, or the provider needs one that is missing.
     """
-    principal.require(new.workspace_id, Role.ADMIN, (*_PATH, "workspaceId"))
+    principal.require(new.workspace_id, Permission.MANAGE_CREDENTIALS, (*_PATH, "workspaceId"))
     if not is_credential_name(new.name):
         message = (
             "A credential's name has 1 to 64 characters of a-z, A-Z, 0-9, '.', '_' and '-', a letter or digit first."
         )
         raise ValidationFailed(message, (*_PATH, "name"))
     api_key, base_url = _require_key(new), _require_base_url(new)
+    if base_url and not allow_private_addresses and not may_be_public(urlsplit(base_url).hostname or ""):
+        message = "The base URL must not be that of a private address: this server calls public ones only."
+        raise ValidationFailed(message, (*_PATH, "baseUrl"))
     row = ProviderCredential(
         id=new_id(),
         workspace_id=new.workspace_id,
@@ -71,8 +81,26 @@ async def set_credential(principal: Principal, envelopes: Envelopes, new: NewCre
     row.envelope = envelopes.seal(api_key, row.place) if api_key else None
     key_columns = (row.kid, row.wrapped_data_key, row.encrypted_key, row.key_hint)
     async with transaction(principal.workspace_ids) as connection:
+        known: dict[str, Any] = {"workspace_id": row.workspace_id, "provider": row.provider, "name": row.name}
+        before = await ProviderCredential.select_for_update(no_key=True).get_or_none(**known)
         await fetch(connection, _UPSERT, row.id, row.workspace_id, row.provider, row.name, row.base_url, *key_columns)
-        return await ProviderCredential.get(workspace_id=row.workspace_id, provider=row.provider, name=row.name)
+        after = await ProviderCredential.get(**known)
+        await record(
+            connection,
+            principal.user_id,
+            row.workspace_id,
+            Action.PROVIDER_CREDENTIAL_SET,
+            (IdPrefix.PROVIDER_CREDENTIAL, after.id),
+            before=_audited(before) if before else None,
+            after=_audited(after),
+        )
+        return after
+
+
+def _audited(row: ProviderCredential) -> dict[str, str | None]:
+    """What the audit record says of a credential: of its key, no more than everybody who sees it is shown."""
+    key = f"***{row.key_hint or ''}" if row.envelope else None
+    return {"provider": row.provider, "name": row.name, "apiKey": key, "baseUrl": row.base_url}
 
 
 async def keys_of_workspace(workspace_id: UUID) -> list[CredentialKey]:

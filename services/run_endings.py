@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from core.errors import ErrorCode, RunLost, SynapseError
-from core.events import FinishReason, LoggedEvent, RunFinished, StepFinished
+from core.events import FinishReason, LoggedEvent, RunFinished, StepFinished, TokenUsage
 from core.ids import IdPrefix, encode
 from models import snapshots
 from models.database import Connection
@@ -15,6 +15,7 @@ from models.notifications import Notification, notify
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run, RunStatus
 from models.threads import Message, MessageRole
+from providers.registry import cost_usd
 from streaming.log import insert_events, last_seq, standing_text
 
 _FAILURE_COLUMNS = ("failure_code", "failure_message", "failure_retryable")
@@ -124,13 +125,17 @@ async def end_abruptly(connection: Connection, run: Run, outcome: Outcome) -> li
 
 
 async def end_abandoned_calls(step: RunStep, status: LlmCallStatus, said: str, failure: Failure | None) -> None:
-    """Close the step's calls that nobody reads any more, and count what arrived of them: ``said``."""
-    await LlmCall.filter(step_id=step.id, status=LlmCallStatus.RUNNING).update(
-        status=status,
-        output_tokens=estimate_tokens(said),
-        failure_code=failure.code.value if failure else None,
-        failure_message=failure.message if failure else None,
-    )
+    """Close the step's calls that nobody reads any more, and count what arrived, ``said``, and what it costs."""
+    for call in await LlmCall.filter(step_id=step.id, status=LlmCallStatus.RUNNING):
+        usage = TokenUsage(input_tokens=call.input_tokens, output_tokens=estimate_tokens(said))
+        columns = {
+            "status": status,
+            "output_tokens": usage.output_tokens,
+            "cost_usd": cost_usd(call.model, usage),
+            "failure_code": failure.code.value if failure else None,
+            "failure_message": failure.message if failure else None,
+        }
+        await call.update_from_dict(columns).save(update_fields=list(columns))
 
 
 async def _add_answer(run: Run, text: str, *, partial: bool) -> Message:

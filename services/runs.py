@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.errors import Conflict, NotFound, ValidationFailed
 from core.events import LoggedEvent, RunStarted
 from core.ids import new_id
 from core.inputs import require_json, require_storable
+from core.permissions import Permission
 from models import snapshots
 from models.agents import Agent, AgentVersion
 from models.database import Connection, transaction
@@ -73,7 +74,7 @@ async def start(principal: Principal, bus: Bus, request: RunRequest) -> StartedR
         agent = await Agent.get_or_none(id=request.agent_id)
         if agent is None:
             raise NotFound("There is no agent with this id.", ("input", "agentId"))
-        principal.require(agent.workspace_id, Role.EDITOR, ("input", "agentId"))
+        principal.require(agent.workspace_id, Permission.RUN, ("input", "agentId"))
         run_id = new_id()
         earlier_id = await idempotency.claim(
             connection,

@@ -4,24 +4,22 @@ Access tokens name their session, and each request looks it up, so ending a sess
 """
 
 import asyncio
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from uuid import UUID
 
 import structlog
 
-from core.auth import AccessClaims, KeyRing, Principal, Role
+from core.auth import AccessClaims, KeyRing, Principal
 from core.errors import Unauthenticated
 from core.ids import new_id
+from core.permissions import Role
 from core.settings import Settings
+from core.tokens import hash_token, new_token
 from models.database import fetch, transaction
 from models.refresh_tokens import RefreshToken
 from streaming.bus import Bus
-
-_TOKEN_BYTES = 32
 
 # No row: the session has ended. One row without a workspace: its user is in none.
 _PRINCIPAL = """
@@ -92,11 +90,11 @@ async def ended(bus: Bus, principal: Principal) -> str:
 
 async def add_token(user_id: UUID, session_id: UUID, settings: Settings) -> str:
     """Write the newest token of a session, within the transaction under way."""
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    token = new_token()
     await RefreshToken.create(
         session_id=session_id,
         user_id=user_id,
-        token_hash=_hash(token),
+        token_hash=hash_token(token),
         expires_at=datetime.now(UTC) + timedelta(days=settings.refresh_token_days),
     )
     return token
@@ -125,7 +123,7 @@ async def refresh(keys: KeyRing, settings: Settings, bus: Bus, refresh_token: st
     Raises:
         Unauthenticated: it is none of ours, has expired or was used, or its session has ended.
     """
-    token_hash = _hash(refresh_token)
+    token_hash = hash_token(refresh_token)
     async with transaction(token_hash=token_hash):
         known = await RefreshToken.get_or_none(token_hash=token_hash)
     successor = None
@@ -152,7 +150,3 @@ async def end_session(bus: Bus, principal: Principal) -> None:
         await fetch(connection, _LOCK_SESSION, principal.session_id)
         await fetch(connection, _REVOKE, principal.session_id)
     await bus.publish(channel(principal.session_id), b"")
-
-
-def _hash(token: str) -> str:
-    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

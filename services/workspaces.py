@@ -5,13 +5,15 @@ import secrets
 import unicodedata
 from uuid import UUID
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.errors import Conflict, ValidationFailed
-from core.ids import new_id
+from core.ids import IdPrefix, encode, new_id
 from core.inputs import Path, require_text
+from core.permissions import Role
 from models.database import Connection, fetch, transaction
 from models.workspaces import Membership
 from services import idempotency
+from services.audit import Action, record
 
 MAX_NAME_CHARS = 200
 MAX_SLUG_CHARS = 63
@@ -66,6 +68,9 @@ async def insert_workspace(
             raise Conflict("This slug is taken.", SLUG_PATH)
         wanted = f"{slug_of(name)}-{secrets.token_hex(_SUFFIX_BYTES)}"
     await Membership.create(workspace_id=workspace_id, user_id=owner_id, role=Role.OWNER)
+    after = {"name": name, "slug": wanted, "ownerId": encode(IdPrefix.USER, owner_id)}
+    target = (IdPrefix.WORKSPACE, workspace_id)
+    await record(connection, owner_id, workspace_id, Action.WORKSPACE_CREATED, target, after=after)
 
 
 def require_name(name: str, path: Path) -> str:

@@ -62,14 +62,19 @@ class EventLog:
 
         Raises:
             RunLost: the run is not, or no longer, in this epoch.
+            Exception: the database was away for too long.
         """
-        async with transaction([workspace_id]) as connection:
-            owned = await fetch(connection, _LAST_SEQ_OF_OWNED, run_id, epoch)
-            if not owned:
-                raise RunLost("Another process owns the run now.")
-            # Nobody can have said anything before its first epoch.
-            text = await standing_text(connection, run_id) if epoch > 1 else StandingText()
-        return RunWriter(self, run_id, workspace_id, epoch, int(owned[0]["last"]), text)
+
+        async def attempt(_again: bool) -> RunWriter:
+            async with transaction([workspace_id]) as connection:
+                owned = await fetch(connection, _LAST_SEQ_OF_OWNED, run_id, epoch)
+                if not owned:
+                    raise RunLost("Another process owns the run now.")
+                # Nobody can have said anything before its first epoch.
+                text = await standing_text(connection, run_id) if epoch > 1 else StandingText()
+            return RunWriter(self, run_id, workspace_id, epoch, int(owned[0]["last"]), text)
+
+        return await retried(attempt, self._give_up_s)
 
     def notice(self, writer: "RunWriter") -> None:
         """There is something to store of this writer's."""

@@ -1,9 +1,10 @@
 """A small GraphQL client: POST, and graphql-transport-ws."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, cast
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ class Answer:
 
     status: int
     body: Json
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def data(self) -> Json:
@@ -61,9 +63,17 @@ class Client:
         sent = {"Content-Type": "application/json"} | self.headers | headers
         async with (
             aiohttp.ClientSession() as session,
-            session.post(self.url, data=body, headers=sent) as response,
+            session.post(self.url, data=BytesIO(body), headers=sent) as response,
         ):
-            return Answer(response.status, await response.json())
+            return Answer(response.status, await response.json(), response.headers)
+
+    async def get(self, parameters: Mapping[str, str], **headers: str) -> Answer:
+        """Run a query that stands in the URL."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(self.url, params=parameters, headers=self.headers | headers) as response,
+        ):
+            return Answer(response.status, await response.json(), response.headers)
 
     @asynccontextmanager
     async def connect(self, init: Json | None = None) -> AsyncIterator["Socket"]:

@@ -55,6 +55,30 @@ SET_PROVIDER_CREDENTIAL = f"""mutation ($input: SetProviderCredentialInput!) {{
     {ERROR}
   }}
 }}"""
+MEMBERSHIP = "id role user { id name } workspace { id name }"
+INVITE_MEMBER = f"""mutation ($input: InviteMemberInput!) {{
+  inviteMember(input: $input) {{ __typename ... on InviteMemberPayload {{ invitationId token expiresAt }} {ERROR} }}
+}}"""
+ACCEPT_INVITATION = f"""mutation ($input: AcceptInvitationInput!) {{
+  acceptInvitation(input: $input) {{
+    __typename ... on AcceptInvitationPayload {{ membership {{ {MEMBERSHIP} }} }} {ERROR}
+  }}
+}}"""
+CHANGE_MEMBER_ROLE = f"""mutation ($input: ChangeMemberRoleInput!) {{
+  changeMemberRole(input: $input) {{
+    __typename ... on ChangeMemberRolePayload {{ membership {{ {MEMBERSHIP} }} }} {ERROR}
+  }}
+}}"""
+REMOVE_MEMBER = f"""mutation ($input: RemoveMemberInput!) {{
+  removeMember(input: $input) {{ __typename ... on RemoveMemberPayload {{ membershipId }} {ERROR} }}
+}}"""
+TRANSFER_OWNERSHIP = f"""mutation ($input: TransferOwnershipInput!) {{
+  transferOwnership(input: $input) {{
+    __typename
+    ... on TransferOwnershipPayload {{ membership {{ {MEMBERSHIP} }} ownMembership {{ {MEMBERSHIP} }} }}
+    {ERROR}
+  }}
+}}"""
 GET_RUN = f"query ($id: ID!) {{ run(id: $id) {{ {RUN} }} }}"
 RUN_EVENTS = f"""subscription ($runId: ID!, $after: Int! = 0, $delivery: DeliveryInput) {{
   runEvents(runId: $runId, after: $after, delivery: $delivery) {{

@@ -72,7 +72,7 @@ RUN_FAULTS: list[tuple[str, Any, str]] = [
     *((field, value, field) for field, value in KEY_FAULTS),
 ]
 DEEP: list[Any] = []
-for _ in range(500):
+for _ in range(150):
     DEEP = [DEEP]
 
 

@@ -5,17 +5,16 @@ from typing import Any
 
 import pytest
 
-from core import ids
-from core.auth import Role
 from core.envelopes import Envelopes
 from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage
-from core.ids import IdPrefix, new_id
+from core.ids import new_id
+from core.permissions import Role
 from models import migrate
-from models.database import open_connection, transaction
+from models.database import open_connection
 from models.provider_credentials import ProviderCredential
-from models.workspaces import Membership
 from tests.accounts import Member, sign_up
 from tests.client import Json
+from tests.e2e.colleagues import colleague
 from tests.operations import SET_PROVIDER_CREDENTIAL, answer, complete_run, create_agent, unknown_id
 from tests.servers.app import Server
 from tests.servers.command import run
@@ -40,15 +39,6 @@ async def set_credential(member: Member, **input: Any) -> Json:
 async def credential(member: Member, **input: Any) -> Json:
     made: Json = (await set_credential(member, **input))["credential"]
     return made
-
-
-async def colleague(server: Server, member: Member, role: Role) -> Member:
-    """Somebody new who has ``role`` in the member's workspace."""
-    other = await sign_up(server)
-    key = ids.decode(IdPrefix.WORKSPACE, member.workspace_id)
-    async with transaction([key]):
-        await Membership.create(workspace_id=key, user_id=ids.decode(IdPrefix.USER, other.user_id), role=role)
-    return other
 
 
 async def test_a_credential_shows_all_but_its_key(server: Server) -> None:

@@ -8,21 +8,23 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, build_schema, get_named_type
 
-from core import ids
-from core.auth import Role
-from core.ids import IdPrefix
-from models.database import TABLES, open_connection, transaction
-from models.workspaces import Membership
+from core.permissions import Role
+from models.database import TABLES, open_connection
 from tests.accounts import Member, sign_up
 from tests.client import Json, OperationFailed
+from tests.e2e.colleagues import colleague
 from tests.operations import (
     ARCHIVE_AGENT,
     CANCEL_RUN,
+    CHANGE_MEMBER_ROLE,
     CREATE_AGENT,
+    INVITE_MEMBER,
     PUBLISH_VERSION,
+    REMOVE_MEMBER,
     RUN_EVENTS,
     SET_PROVIDER_CREDENTIAL,
     START_RUN,
+    TRANSFER_OWNERSHIP,
     UPDATE_AGENT,
     answer,
     create_agent,
@@ -40,6 +42,7 @@ EVERYTHING = """query ($id: ID!) { node(id: $id) {
   ... on Workspace { name slug } ... on Agent { name } ... on AgentVersion { number }
   ... on Thread { title } ... on Message { text } ... on Run { input } ... on RunStep { name }
   ... on User { email } ... on Membership { role } ... on ProviderCredential { name keyHint }
+  ... on AuditEvent { actor }
 } }"""
 
 
@@ -58,7 +61,7 @@ async def tenants(server: Server) -> tuple[Tenant, Tenant]:
         agent = await create_agent(member, MODEL)
         run = await start_run(member, agent, "A secret")
         query = """query ($workspace: ID!, $thread: ID!) {
-          workspace(id: $workspace) { members { nodes { id } } }
+          workspace(id: $workspace) { members { nodes { id } } auditEvents { nodes { id } } }
           thread(id: $thread) { messages { nodes { id } } }
         }"""
         thread_id = run["thread"]["id"]
@@ -76,6 +79,7 @@ async def tenants(server: Server) -> tuple[Tenant, Tenant]:
             "membershipId": data["workspace"]["members"]["nodes"][0]["id"],
             "userId": member.user_id,
             "credentialId": set_credential["credential"]["id"],
+            "auditEventId": data["workspace"]["auditEvents"]["nodes"][0]["id"],
         }
         return Tenant(member, owned)
 
@@ -100,6 +104,26 @@ CASES: dict[str, tuple[str, str, Variables]] = {
         "workspaceId",
         SET_PROVIDER_CREDENTIAL,
         lambda own, id: {"input": {"workspaceId": id, **CREDENTIAL}},
+    ),
+    "inviteMember.workspaceId": (
+        "workspaceId",
+        INVITE_MEMBER,
+        lambda own, id: {"input": {"workspaceId": id, "email": "eve@example.com", "role": "VIEWER"}},
+    ),
+    "changeMemberRole.membershipId": (
+        "membershipId",
+        CHANGE_MEMBER_ROLE,
+        lambda own, id: {"input": {"membershipId": id, "role": "VIEWER"}},
+    ),
+    "removeMember.membershipId": (
+        "membershipId",
+        REMOVE_MEMBER,
+        lambda own, id: {"input": {"membershipId": id}},
+    ),
+    "transferOwnership.membershipId": (
+        "membershipId",
+        TRANSFER_OWNERSHIP,
+        lambda own, id: {"input": {"membershipId": id}},
     ),
     "createAgent.workspaceId": (
         "workspaceId",
@@ -217,7 +241,7 @@ async def test_whoever_is_not_signed_in_learns_only_that(
     "kind",
     [
         *("workspaceId", "agentId", "agentVersionId", "threadId", "runId", "messageId", "membershipId", "userId"),
-        "credentialId",
+        *("credentialId", "auditEventId"),
     ],
 )
 async def test_every_kind_of_node_is_found_by_its_owner_and_by_nobody_else(
@@ -264,15 +288,15 @@ async def test_a_viewer_looks_and_changes_nothing(
     tenants: tuple[Tenant, Tenant], server: Server, database_url: str
 ) -> None:
     ada, _ = tenants
-    viewer = await sign_up(server)
-    workspace_id = ids.decode(IdPrefix.WORKSPACE, ada.ids["workspaceId"])
-    async with transaction([workspace_id]):
-        user_id = ids.decode(IdPrefix.USER, viewer.user_id)
-        await Membership.create(workspace_id=workspace_id, user_id=user_id, role=Role.VIEWER)
+    viewer = await colleague(server, ada.member, Role.VIEWER)
     before = await rows_of(database_url)
     for operation, input, argument in (
         (CREATE_AGENT, {"workspaceId": ada.ids["workspaceId"], "name": "Mine", "config": CONFIG}, "workspaceId"),
         (SET_PROVIDER_CREDENTIAL, {"workspaceId": ada.ids["workspaceId"], **CREDENTIAL}, "workspaceId"),
+        (INVITE_MEMBER, {"workspaceId": ada.ids["workspaceId"], "email": "e@e.com", "role": "VIEWER"}, "workspaceId"),
+        (CHANGE_MEMBER_ROLE, {"membershipId": ada.ids["membershipId"], "role": "VIEWER"}, "membershipId"),
+        (REMOVE_MEMBER, {"membershipId": ada.ids["membershipId"]}, "membershipId"),
+        (TRANSFER_OWNERSHIP, {"membershipId": ada.ids["membershipId"]}, "membershipId"),
         (UPDATE_AGENT, {"agentId": ada.ids["agentId"], "name": "Mine"}, "agentId"),
         (PUBLISH_VERSION, {"agentVersionId": ada.ids["agentVersionId"]}, "agentVersionId"),
         (ARCHIVE_AGENT, {"agentId": ada.ids["agentId"]}, "agentId"),

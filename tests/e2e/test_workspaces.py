@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from core import ids
-from core.auth import Role
 from core.ids import IdPrefix, new_id
+from core.permissions import Role
 from models.database import transaction
 from models.users import User
 from models.workspaces import Membership

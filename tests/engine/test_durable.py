@@ -17,7 +17,7 @@ from dbos import error as dbos_error
 
 from core.errors import RunLost, StartupRefused
 from engine import durable
-from engine.durable import DurableEngine, PendingRun, step
+from engine.durable import DurableEngine, step
 from models.database import open_connection
 from tests.servers.postgres import create_database, drop_database
 
@@ -77,6 +77,13 @@ async def status_of(url: str, run_id: str) -> str | None:
     return rows[0]["status"] if rows else None
 
 
+async def left_by(url: str, run_id: str) -> str | None:
+    """The executor that began the run last and did not finish it."""
+    sql = "SELECT executor_id FROM dbos.workflow_status WHERE workflow_uuid = $1 AND status = 'PENDING'"
+    rows = await query(url, sql, run_id)
+    return rows[0]["executor_id"] if rows else None
+
+
 async def abandoned_run(url: str, executor_id: str) -> str:
     """The id of a run that an engine left pending after its first step."""
     run_id, hanging, recorder = new_id(), asyncio.Event(), Recorder()
@@ -123,10 +130,9 @@ async def test_a_finished_step_is_not_repeated_after_kill_9(durable_url: str) ->
         results.append(await recorder.step("second", "resumed"))
 
     async with opened(durable_url, run_agent) as engine:
-        assert PendingRun(run_id, dead_id, attempts=1) in await engine.pending()
+        assert await left_by(durable_url, run_id) == dead_id
         assert await engine.start(run_id) is None
-        await completed(engine.resume(run_id, dead_id))
-        assert run_id not in {pending.run_id for pending in await engine.pending()}
+        await completed(engine.resume(run_id))
     assert results == [process.pid, "resumed"]
     assert recorder.executed == ["second"]
     assert await status_of(durable_url, run_id) == "SUCCESS"
@@ -145,25 +151,23 @@ async def test_a_run_is_started_once(durable_url: str) -> None:
         assert second is None
         await first
         assert await engine.start(run_id) is None
-        assert await engine.resume(run_id, engine.executor_id) is None
+        assert await engine.resume(run_id) is None
     assert executions == 1
 
 
-async def test_only_the_named_owner_loses_a_run_to_whoever_resumes_it(durable_url: str) -> None:
-    dead_id, release = new_id(), asyncio.Event()
-    run_id = await abandoned_run(durable_url, dead_id)
+async def test_what_is_executed_here_or_finished_is_not_resumed(durable_url: str) -> None:
+    release = asyncio.Event()
+    run_id = await abandoned_run(durable_url, new_id())
 
     async def run_agent(run_id: str) -> None:
         await release.wait()
 
     async with opened(durable_url, run_agent) as engine:
-        assert await engine.resume(run_id, new_id()) is None
-        execution = await begun(engine.resume(run_id, dead_id))
-        assert await engine.resume(run_id, engine.executor_id) is None
-        assert run_id not in {pending.run_id for pending in await engine.pending()}
+        execution = await begun(engine.resume(run_id))
+        assert await engine.resume(run_id) is None
         release.set()
         await execution
-        assert await engine.resume(run_id, engine.executor_id) is None
+        assert await engine.resume(run_id) is None
 
 
 async def test_nothing_is_executed_that_was_not_asked_for(durable_url: str) -> None:
@@ -176,7 +180,7 @@ async def test_nothing_is_executed_that_was_not_asked_for(durable_url: str) -> N
     async with opened(durable_url, run_agent) as engine:
 
         async def handed_over() -> bool:
-            return PendingRun(run_id, engine.executor_id, attempts=1) in await engine.pending()
+            return await left_by(durable_url, run_id) == engine.executor_id
 
         # An operator's tool queues it, and DBOS's own queue, polled each second, hands it to this executor.
         await DBOS.resume_workflow_async(run_id)
@@ -193,10 +197,10 @@ async def test_a_launch_leaves_the_runs_of_others_alone(durable_url: str) -> Non
     async def run_agent(run_id: str) -> None:
         executed.append(run_id)
 
-    async with opened(durable_url, run_agent) as engine:
+    async with opened(durable_url, run_agent):
         # Longer than the second after which DBOS polls its queue.
         await asyncio.sleep(1.3)
-        assert PendingRun(run_id, dead_id, attempts=1) in await engine.pending()
+        assert await left_by(durable_url, run_id) == dead_id
     assert executed == []
 
 
@@ -219,7 +223,7 @@ async def test_who_lost_a_run_finishes_no_further_step_and_leaves_no_outcome(dur
     async with opened(durable_url, run_agent) as engine:
         with pytest.raises(RunLost):
             await completed(engine.start(run_id))
-        assert PendingRun(run_id, other_id, attempts=1) in await engine.pending()
+        assert await left_by(durable_url, run_id) == other_id
     assert finished == []
     assert await query(durable_url, "SELECT 1 FROM dbos.operation_outputs WHERE workflow_uuid = $1", run_id) == []
 
@@ -243,8 +247,8 @@ async def test_what_raises_is_not_finished_and_runs_again_when_resumed(durable_u
         with pytest.raises(ConnectionError, match="the database is gone") as raised:
             await completed(engine.start(run_id))
         assert raised.value.__cause__ is cause
-        assert PendingRun(run_id, engine.executor_id, attempts=1) in await engine.pending()
-        await completed(engine.resume(run_id, engine.executor_id))
+        assert await left_by(durable_url, run_id) == engine.executor_id
+        await completed(engine.resume(run_id))
         rows = await query(
             durable_url, "SELECT recovery_attempts FROM dbos.workflow_status WHERE workflow_uuid = $1", run_id
         )
@@ -335,7 +339,7 @@ async def test_runs_execute_in_the_callers_event_loop_and_context(durable_url: s
         request.set("started")
         await completed(engine.start(new_id()))
         request.set("resumed")
-        await completed(engine.resume(abandoned, dead_id))
+        await completed(engine.resume(abandoned))
     loop = asyncio.get_running_loop()
     assert seen == [(loop, "started"), (loop, "started"), (loop, "resumed")]
 
@@ -358,7 +362,7 @@ async def test_steps_that_run_at_once_are_remembered_each(durable_url: str) -> N
     async with opened(durable_url, run_agent) as engine:
         with pytest.raises(ValueError, match="late"):
             await completed(engine.start(run_id))
-        await completed(engine.resume(run_id, engine.executor_id))
+        await completed(engine.resume(run_id))
     assert results == [[0.05, 0.0, 0.02]] * 2
     assert len(recorder.executed) == 3
 

@@ -8,6 +8,7 @@ import pytest
 
 from core.events import ModelEvent, RunRewound, TextDelta
 from engine import executor as executor_module
+from engine import housekeeping
 from models.notifications import Notification
 from models.runs import Run, RunStatus
 from providers.port import ModelRequest
@@ -179,6 +180,25 @@ async def test_it_goes_on_when_its_listening_connection_is_ended(url: str, lab: 
         await lab.until_it_speaks(await lab.start(agent))
 
 
+async def test_who_was_cut_off_itself_takes_nobody_for_dead_at_once(
+    url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "RETURN_S", 60.0)
+    monkeypatch.setattr(executor_module, "SWEEP_S", 0.05)
+    agent = await lab.agent("scripted/echo")
+    elsewhere = await lab.start(agent)
+    await execute_sql(url, "UPDATE runs SET status = 'WAITING' WHERE id = $1", elsewhere.id)
+    async with executing(url, lab.bus, {}) as executor:
+        await lab.ending(await lab.start(agent))
+        await end_listening(url, executor.id)
+        await until(lambda: holds_lock(url, executor.id))
+        await execute_sql(url, "UPDATE runs SET status = 'RUNNING', executor_id = 'x' WHERE id = $1", elsewhere.id)
+        for _ in range(3):
+            await lab.ending(await lab.start(agent))
+            await asyncio.sleep(0.1)
+        assert (await lab.run(elsewhere)).status is RunStatus.RUNNING
+
+
 async def holds_lock(url: str, executor_id: str) -> bool:
     sql = """
     SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
@@ -243,3 +263,22 @@ async def test_nothing_of_finished_runs_stays_in_the_durable_engine(url: str, la
             await lab.ending(run)
     ids = [str(run.id) for run in started]
     assert not await execute_sql(url, "SELECT FROM dbos.workflow_status WHERE workflow_uuid = ANY($1)", ids)
+
+
+async def test_what_dead_executors_left_in_the_durable_engine_of_runs_that_are_over_goes_in_the_end(
+    url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with executing(url, lab.bus, {"slow": SLOW}):
+        runs = [await lab.start(await lab.agent("scripted/slow")) for _ in range(2)]
+        for run in runs:
+            await lab.until_it_speaks(run)
+    over, waiting = runs
+    await execute_sql(url, "UPDATE runs SET status = 'WAITING' WHERE id = $1", waiting.id)
+    await execute_sql(url, "UPDATE runs SET status = 'CANCELLED' WHERE id = $1", over.id)
+    monkeypatch.setattr(housekeeping, "LEFTOVER_AGE_S", 0.0)
+    monkeypatch.setattr(housekeeping, "BATCH_RUNS", 1)
+    async with executing(url, lab.bus, {}) as executor:
+        await housekeeping.clear_away(executor._engine)
+    ids = [str(run.id) for run in runs]
+    rows = await execute_sql(url, "SELECT workflow_uuid FROM dbos.workflow_status WHERE workflow_uuid = ANY($1)", ids)
+    assert [row["workflow_uuid"] for row in rows] == [str(waiting.id)]

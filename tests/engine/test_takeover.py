@@ -13,6 +13,7 @@ from core.events import RunRewound
 from engine.executor import MOST_LOST_WORKERS
 from models.runs import Run, RunStatus
 from services import cancellations
+from services.runs import BusyPolicy
 from streaming.bus import Bus
 from tests.engine.lab import Ending, Lab, execute_sql, executing, make_lab, until
 from tests.engine.worker import SCRIPTS, working
@@ -126,6 +127,16 @@ async def test_two_processes_never_work_in_one_thread_at_once(url: str, lab: Lab
                 endings = [(await lab.ending(run)).check() for run in thread]
                 executors |= {ending.run.executor_id for ending in endings}
                 assert_one_after_another(endings)
+        # Each of these cancels the one before it, whichever process executes that.
+        slow = await lab.agent("scripted/long")
+        cancelled = [await lab.start(slow)]
+        for _ in range(3):
+            await lab.until_it_speaks(cancelled[-1])
+            thread_id = cancelled[0].thread_id
+            cancelled.append(await lab.start(slow, thread_id=thread_id, if_busy=BusyPolicy.CANCEL))
+        endings = [(await lab.ending(run)).check() for run in cancelled]
+        assert [ending.run.status for ending in endings] == [*["CANCELLED"] * 3, "SUCCEEDED"]
+        assert_one_after_another(endings)
 
 
 def assert_one_after_another(endings: list[Ending]) -> None:

@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from models import notifications
+from models import standing
 from models.database import open_connection, transaction
 from models.notifications import Notification, listen, notify
+from models.standing import Standing
 from tests.servers.postgres_proxy import PostgresProxy
 
 
@@ -20,7 +21,7 @@ class Listener:
     def __init__(self) -> None:
         self.holder = uuid4().hex
         self.heard: asyncio.Queue[tuple[Notification, str]] = asyncio.Queue()
-        self.standing = asyncio.Event()
+        self.standing = Standing()
 
     async def next_about(self, payload: str) -> Notification:
         async with asyncio.timeout(5):
@@ -113,7 +114,7 @@ async def test_an_ended_connection_is_noticed_and_made_anew_at_once(database_url
 async def test_each_outage_begins_with_the_shortest_wait(
     database_url: str, pool: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifications, "RECONNECT_S", (0.05, 60.0))
+    monkeypatch.setattr(standing, "RECONNECT_S", (0.05, 60.0))
     async with PostgresProxy(database_url) as proxy, listening(proxy.url) as listener:
         # Doubling each time without ever starting anew, the wait would be 25 s in the end.
         for _ in range(9):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.auth import Role
 from core.ids import new_id
+from core.permissions import Role
 from models.database import APP_ROLE, fetch, open_connection, transaction
 from models.users import User
 from models.workspaces import Membership, Workspace

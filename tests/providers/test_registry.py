@@ -25,7 +25,8 @@ ENDPOINT = "http://127.0.0.1:9/v1"
 
 @asynccontextmanager
 async def providers_with(**changes: Any) -> AsyncIterator[Providers]:
-    settings = Settings.model_validate({"database_url": "postgresql://x", "secret_keys": "k:x", **changes})
+    values = {"database_url": "postgresql://x", "secret_keys": "k:x", "allow_private_addresses": True}
+    settings = Settings.model_validate({**values, **changes})
     providers = Providers(settings)
     yield providers
     await providers.aclose()

@@ -26,6 +26,9 @@ class PostgresProxy:
         self._path = Path(self._directory.name, name)
         self._links: set[asyncio.Task[None]] = set()
         self._losing: bytes | None = None
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self.links_made = 0
         self.url = urlsplit(database_url)._replace(query=f"host={quote(self._directory.name)}").geturl()
 
     async def __aenter__(self) -> "PostgresProxy":
@@ -50,6 +53,13 @@ class PostgresProxy:
             link.cancel()
         await asyncio.gather(*self._links, return_exceptions=True)
 
+    def stall(self) -> None:
+        """Pass nothing on any more, without closing anything: as when a machine vanishes."""
+        self._flowing.clear()
+
+    def go_on(self) -> None:
+        self._flowing.set()
+
     def lose_answer_to(self, statement: str) -> None:
         """Pass the next ``statement`` on to the server, but cut the connection instead of bringing its answer."""
         self._losing = statement.encode()
@@ -62,6 +72,7 @@ class PostgresProxy:
         task = asyncio.current_task()
         assert task is not None
         self._links.add(task)
+        self.links_made += 1
         task.add_done_callback(self._links.discard)
         with closing(writer):
             server_reader, server_writer = await asyncio.open_unix_connection(self._target)
@@ -82,8 +93,8 @@ class PostgresProxy:
             return b"" if awaits_lost_answer else data
 
         pumps = [
-            asyncio.create_task(_pump(client[0], server[1], to_server)),
-            asyncio.create_task(_pump(server[0], client[1], to_client)),
+            asyncio.create_task(_pump(client[0], server[1], to_server, self._flowing)),
+            asyncio.create_task(_pump(server[0], client[1], to_client, self._flowing)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -93,9 +104,12 @@ class PostgresProxy:
             await asyncio.gather(*pumps, return_exceptions=True)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passed: Callable[[bytes], bytes]) -> None:
-    """Copy until the end, or until ``passed`` lets nothing through."""
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passed: Callable[[bytes], bytes], flowing: asyncio.Event
+) -> None:
+    """Copy until the end, or until ``passed`` lets nothing through; wait while it is not ``flowing``."""
     while data := await reader.read(_CHUNK):
+        await flowing.wait()
         if not (data := passed(data)):
             return
         writer.write(data)

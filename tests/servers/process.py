@@ -35,8 +35,10 @@ async def serve_in_process(
         "OPENAI_COMPATIBLE_BASE_URL": upstream.base_url,
         "OPENAI_COMPATIBLE_API_KEY": "upstream-key",
         "OPENAI_COMPATIBLE_MODELS": "listed",
+        "ALLOW_PRIVATE_ADDRESSES": "true",
         "SCRIPTED_PROVIDER": "true",
         "DATABASE_POOL_SIZE": "5",
+        "PROVIDER_RETRY_PAUSE_S": "0.02",
         # Runs that a test left hanging need not be waited for.
         "SHUTDOWN_GRACE_S": "0",
     }

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.ids import new_id
+from core.permissions import Role
 from models.database import transaction
 from models.users import User
 from models.workspaces import Membership, Workspace

@@ -6,16 +6,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.errors import Conflict, Forbidden, NotFound, RunLost
-from core.events import RunFinished, RunRewound, StepFinished, StepStarted, TextDelta
+from core.events import RunFinished, RunRewound, StepFinished, StepStarted, TextDelta, TokenUsage
 from core.ids import new_id
+from core.permissions import Role
 from models import snapshots
 from models.database import transaction
 from models.llm_calls import LlmCall, LlmCallStatus
 from models.run_steps import RunStep, StepKind, StepStatus
 from models.runs import Run, RunStatus
 from models.threads import Message
+from providers.model_facts import model_facts
 from services import cancellations
 from streaming.bus import Bus
 from streaming.writer import EventLog, RunWriter
@@ -72,8 +74,8 @@ async def begin_step(run: Run, writer: RunWriter) -> RunStep:
             run_id=run.id,
             step_id=step.id,
             agent_id=run.agent_id,
-            provider="scripted",
-            model="scripted/words",
+            provider="openai",
+            model="openai/gpt-4o-mini",
             status=LlmCallStatus.RUNNING,
             input_tokens=5,
             started_at=datetime.now(UTC),
@@ -139,6 +141,9 @@ async def test_a_run_is_taken_away_from_an_executor_that_gives_no_sign(
         [message] = await Message.filter(run_id=run.id)
     assert closed.status is StepStatus.CANCELLED
     assert (call.status, call.input_tokens, call.output_tokens) == (LlmCallStatus.CANCELLED, 5, 4)
+    price = model_facts()["openai/gpt-4o-mini"].prices
+    assert price is not None
+    assert call.cost_usd == price.cost_usd(TokenUsage(input_tokens=5, output_tokens=4)) > 0
     assert (message.text, message.partial) == ("So far so good", True)
     writer.append(TextDelta(" too late"), step.id)
     with pytest.raises(RunLost):

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.envelopes import Envelopes
 from core.errors import Forbidden, NotFound, ProviderFailed, ValidationFailed
 from core.ids import new_id
+from core.permissions import Role
 from models.database import fetch, open_connection, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName
@@ -46,9 +47,11 @@ def new(principal: Principal, **changes: Any) -> NewCredential:
 
 
 async def set_credential(
-    principal: Principal, envelopes: Envelopes | None = None, **changes: Any
+    principal: Principal, envelopes: Envelopes | None = None, *, private: bool = True, **changes: Any
 ) -> ProviderCredential:
-    return await provider_credentials.set_credential(principal, envelopes or Envelopes(NEW), new(principal, **changes))
+    return await provider_credentials.set_credential(
+        principal, envelopes or Envelopes(NEW), new(principal, **changes), allow_private_addresses=private
+    )
 
 
 async def load(principal: Principal, envelopes: Envelopes | None = None) -> Credential | None:
@@ -136,6 +139,26 @@ async def test_what_can_not_be_one_is_refused_at_its_place(admin: Principal, pla
         await set_credential(admin, **values)
     assert caught.value.path == ("input", place)
     assert KEY not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "10.0.0.7:11434", "[::1]", "[fd00:ec2::254]", "169.254.169.254", "2130706433", "0x7f.1"),
+        *("0177.0.0.1", "localhost", "LOCALHOST.", "api.localhost"),
+    ],
+)
+async def test_a_private_address_is_refused_at_once_unless_the_server_allows_it(admin: Principal, host: str) -> None:
+    base_url = f"http://{host}/v1"
+    with pytest.raises(ValidationFailed, match="private") as caught:
+        await set_credential(admin, private=False, base_url=base_url)
+    assert caught.value.path == ("input", "baseUrl")
+    assert (await set_credential(admin, base_url=base_url)).base_url == base_url
+
+
+async def test_a_public_address_may_be_named(admin: Principal) -> None:
+    for base_url in ("https://gateway.example.com/v1", "http://93.184.216.34:8080/v1", "http://[2606:4700::1111]/v1"):
+        assert (await set_credential(admin, private=False, base_url=base_url)).base_url == base_url
 
 
 async def test_ollama_needs_an_address_and_no_key(admin: Principal) -> None:

@@ -9,10 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from core.auth import Principal, Role
+from core.auth import Principal
 from core.errors import Conflict, Forbidden, IdempotencyConflict, NotFound, SynapseError, ValidationFailed
 from core.events import RunStarted
 from core.ids import new_id
+from core.permissions import Role
+from models import database
 from models.agents import Agent, AgentVersion
 from models.database import fetch, transaction
 from models.runs import Run, RunStatus
@@ -20,6 +22,7 @@ from models.threads import Message, Thread
 from services import runs
 from services.runs import MAX_MESSAGE_BYTES, BusyPolicy, RunRequest
 from streaming.bus import Bus
+from tests.servers.postgres_proxy import PostgresProxy
 from tests.services.tenants import make_member, make_workspace
 from tests.streaming.runs import stored
 
@@ -243,4 +246,24 @@ async def test_of_fifty_racing_requests_one_makes_the_run(editor: Principal, bus
     results = await asyncio.gather(*(runs.start(editor, bus, request) for _ in range(50)))
     assert len({result.run.id for result in results}) == 1
     assert sum(not result.replayed for result in results) == 1
+    assert (await counts(editor.workspace_ids[0]))[0] == 1
+
+
+async def test_a_retry_after_a_commit_whose_answer_got_lost_makes_no_second_run(
+    editor: Principal, bus: Bus, database_url: str
+) -> None:
+    request = RunRequest((await agent_of(editor)).id, "Hello", idempotency_key="unclear")
+    async with PostgresProxy(database_url) as proxy:
+        await database.close()
+        await database.connect(proxy.url, pool_size=2)
+        try:
+            proxy.lose_answer_to("COMMIT;")
+            with pytest.raises(Exception, match="connection"):
+                await runs.start(editor, bus, request)
+            again = await runs.start(editor, bus, request)
+        finally:
+            await database.close()
+            await database.connect(database_url, pool_size=10)
+    assert proxy.has_lost_answer
+    assert again.replayed
     assert (await counts(editor.workspace_ids[0]))[0] == 1

@@ -334,6 +334,14 @@ async def test_a_database_that_is_away_a_moment_is_waited_for(log: EventLog, run
     assert said(await stored(run)) == "Hi"
 
 
+async def test_a_run_is_opened_once_the_database_is_back(log: EventLog, run: Run, proxy: PostgresProxy) -> None:
+    await proxy.close()
+    opening = asyncio.create_task(log.open(run.id, run.workspace_id, 1))
+    await asyncio.sleep(0.1)
+    await proxy.open()
+    assert (await opening).last_seq == 1
+
+
 async def test_a_database_that_stays_away_fails_the_writers(memory_bus: Bus, run: Run, proxy: PostgresProxy) -> None:
     log = EventLog(memory_bus, give_up_s=0.2)
     await log.start()

@@ -84,6 +84,8 @@ export type ErrorCode =
   | 'INTERNAL'
   /** It does not exist, or not for this caller. */
   | 'NOT_FOUND'
+  /** No document with this hash is known here; send its text along. */
+  | 'PERSISTED_QUERY_NOT_FOUND'
   /** The model's provider failed. */
   | 'PROVIDER_FAILED'
   /** Too many requests; try again later. */

@@ -1,0 +1,94 @@
+"""What is kept of documents, and what is not even read to its end."""
+
+import gc
+import tracemalloc
+
+import pytest
+from graphql import GraphQLSchema
+
+from schema.documents import MAX_CHARS, MAX_COMMENTS, MAX_TOKENS, Documents, InvalidDocument
+from schema.execution import Schema
+from schema.schema import schema
+from tests.e2e.endpoint import Mutation, Query, Subscription
+
+PROBE: GraphQLSchema = Schema(Query, Mutation, Subscription)._schema
+CACHE_BYTES = 1_000_000
+
+
+@pytest.fixture
+def documents() -> Documents:
+    return Documents(PROBE, CACHE_BYTES)
+
+
+def test_a_document_is_read_once(documents: Documents) -> None:
+    assert documents.get("{ requestId }") is documents.get("{ requestId }")
+
+
+def test_only_the_recent_ones_are_kept() -> None:
+    documents = Documents(PROBE, CACHE_BYTES // 5)
+    regular = documents.get("{ requestId }")
+    first = documents.get("{ a: __typename }")
+    for number in range(100):
+        documents.get(f"{{ a{number}: __typename }}")
+        assert documents.get("{ requestId }") is regular
+    assert 20 < len(documents) < 100
+    assert documents.get("{ a: __typename }") is not first
+
+
+def test_large_documents_drive_nothing_out(documents: Documents) -> None:
+    large = "{ requestId } # ".ljust(CACHE_BYTES // 20, "x")
+    assert documents.get(large) is not documents.get(large)
+    assert len(documents) == 0
+
+
+def test_invalid_documents_are_not_kept(documents: Documents) -> None:
+    for text in ("{", "{ nothing }"):
+        with pytest.raises(InvalidDocument):
+            documents.get(text)
+    assert len(documents) == 0
+
+
+@pytest.mark.parametrize(
+    "dense",
+    ["1 " * 20, "1\n#\n" * 20, '"xxxxxxxxxxxxxx" ' * 20],
+    ids=lambda dense: str(dense[:5]),
+)
+def test_what_is_kept_has_a_limit_whatever_comes(dense: str) -> None:
+    """Documents that are all different, and take the most memory for their length."""
+    documents = Documents(schema._schema, CACHE_BYTES)
+    tracemalloc.start()
+    try:
+        for number in range(50):
+            documents.get(
+                f'mutation {{startRun(input:{{agentId:"{number}",message:"",metadata:[{dense}]}}){{__typename}}}}'
+            )
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < CACHE_BYTES
+    assert 0 < len(documents) < 50
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{" + "a " * MAX_TOKENS + "}", "more than 5000 tokens"),
+        ("#\n" * (MAX_COMMENTS + 1) + "{ requestId }", "more than 1000 comments"),
+        ("{ requestId }".ljust(MAX_CHARS + 1), "longer than|more than 400000|400000"),
+        ("{a" * 2_000, "nested too deeply"),
+        ("{a(b:" + "[" * 4_000, "nested too deeply"),
+        ("{" + "_:__typename " * 1_600 + "}", "Validation aborted"),
+        ("fragment A on Query { ...A } { ...A }", "Cannot spread fragment 'A' within itself"),
+        ("{ requestId(a: " + "9" * 5_000 + ") }", "Unknown argument"),
+        ("subscription { ticks(to: " + "9" * 5_000 + ") { number } }", "Exceeds the limit"),
+        ("type A { b: Int }", "not executable"),
+        ('{ a(b: "\\uD800") }', "Invalid Unicode escape"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_what_is_too_much_or_wrong_is_said(documents: Documents, text: str, message: str) -> None:
+    with pytest.raises(InvalidDocument) as caught:
+        documents.get(text)
+    assert all(error.original_error is None for error in caught.value.errors)
+    assert any(part in str(caught.value.errors) for part in message.split("|"))
