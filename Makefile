@@ -35,7 +35,7 @@ demo: $(SYNCED) ## Watch a real model answer over a subscription, on a server th
 test: $(SYNCED) $(PAGE) ## Run all tests; they bring their own servers
 	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
-bench: $(SYNCED) ## Measure the server beside ones that store nothing; BENCH=--short for a first look
+bench: $(SYNCED) ## Measure the server beside ones that store nothing; options in BENCH
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 check: $(SYNCED) ## Lint, formatting, types, import directions, deployment files, and whether schema.graphql is up to date

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import measures, report
-from benchmarks.processes import interpreter_speed
+from benchmarks.processes import ROOT, interpreter_speed
 from benchmarks.results import Results
 from benchmarks.systems import System, passing, postgres, synapse, upstream
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = ROOT / "docs" / "performance.md"
 # How many streams each client reads: where there are few clients more, so that it takes long enough to be measured.
 EACH = {1: 8, 16: 2}
 LAG_LIMIT_MS = 50.0
@@ -45,6 +46,8 @@ def main() -> int:
             _round(plan, systems, results)
         _note_machine(results)
     report.write(results, folder)
+    if folder == RESULTS:
+        report.publish(results, PAGE)
     sys.stdout.write(f"\n{report.tables(results)}")
     return 0
 
@@ -57,7 +60,8 @@ def _arguments() -> tuple[Plan, Path]:
     parser.add_argument("--passing", nargs="*", default=["litellm", "openai"], help="which servers without Synapse")
     parser.add_argument("--no-api", dest="api", action="store_false", help="leave out queries and mutations")
     parser.add_argument("--short", action="store_true", help="one round of little, to see that all of it works")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where to write JSON, tables and the plot")
+    out_help = "folder for JSON, tables and plot, in place of those of the documentation"
+    parser.add_argument("--out", type=Path, default=RESULTS, help=out_help)
     given = parser.parse_args()
     if given.short:
         return Plan(1, [1, 64], [8], given.passing, given.api), given.out

@@ -9,6 +9,9 @@ from benchmarks.results import Results
 
 Row = list[str]
 
+BEGIN, END = "<!-- what `make bench` measured -->\n", "<!-- end -->\n"
+PLOT = "![Tokens a second by streams at once](../benchmarks/results/throughput.svg)\n"
+
 
 def write(results: Results, folder: Path) -> None:
     """Write ``results.json``, ``results.md`` and ``throughput.svg`` into ``folder``."""
@@ -23,6 +26,13 @@ def write(results: Results, folder: Path) -> None:
     }
     title = "Tokens a second, flat out, by streams at once (logarithmic)"
     (folder / "throughput.svg").write_text(bars(title, [level.split()[-1] for level in levels], series))
+
+
+def publish(results: Results, page: Path) -> None:
+    """Put plot and tables into a page of Markdown, between the lines that mark their place."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}{PLOT}\n{tables(results)}{END}{after}")
 
 
 def tables(results: Results) -> str:

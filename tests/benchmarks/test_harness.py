@@ -57,11 +57,17 @@ def test_the_report_shows_medians_and_how_far_the_rounds_differ(tmp_path: Path) 
     assert (tmp_path / "throughput.svg").read_text().count("<rect") == 1 + 2 * 2
 
 
-def test_the_documentation_shows_the_committed_results() -> None:
-    results = (ROOT / "benchmarks/results/results.md").read_text()
-    assert (
-        f"<!-- benchmarks/results/results.md -->\n{results}<!-- end -->" in (ROOT / "docs/performance.md").read_text()
-    )
+def test_the_tables_go_to_their_place_in_the_documentation(tmp_path: Path) -> None:
+    results = Results(["ours"])
+    results.machine.append({"cpu_s": 0.1, "wall_s": 0.2, "load_average": 1.5})
+    page = tmp_path / "page.md"
+    page.write_text((ROOT / "docs/performance.md").read_text())
+    before, after = page.read_text().split(report.BEGIN)[0], page.read_text().split(report.END)[1]
+    for speed in (1111.0, 2222.0):
+        results.add("ours", "flat out 1", {"tokens_per_s": speed})
+        report.publish(results, page)
+    assert page.read_text() == f"{before}{report.BEGIN}{report.PLOT}\n{report.tables(results)}{report.END}{after}"
+    assert "1,111 to 2,222" in page.read_text()
 
 
 def _take_all(received: Received, texts: tuple[str, ...] | list[str]) -> None:
