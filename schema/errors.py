@@ -25,6 +25,7 @@ from core.errors import (
     Unauthenticated,
     ValidationFailed,
 )
+from models.database import is_transient
 from schema.budgets import Budget
 from schema.enums import publish_enum
 from schema.info import Info
@@ -125,6 +126,8 @@ EXCEPTION_HANDLERS = (
     ToUnionMember(RateLimited, RateLimitedError),
 )
 
+AWAY = "The service is not available for a moment; try again."
+
 # What graphql-core and strawberry raise about a document or its variables: the client's fault, and fit to be shown.
 _CLIENT_FAULTS = (GraphQLError, MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 
@@ -150,5 +153,8 @@ def _describe(error: GraphQLError, cause: Exception | None, request_id: str) -> 
         return cause.message, {"code": cause.code.value, **path, "requestId": request_id}
     if cause is None or isinstance(cause, _CLIENT_FAULTS):
         return error.message, {"code": ErrorCode.VALIDATION_FAILED.value, "requestId": request_id}
+    if is_transient(cause):
+        log.warning("the database is away", request_id=request_id, path=error.path, error=repr(cause))
+        return AWAY, {"code": ErrorCode.INTERNAL.value, "requestId": request_id}
     log.error("internal_error", request_id=request_id, path=error.path, exc_info=cause)
     return "Internal error", {"code": ErrorCode.INTERNAL.value, "requestId": request_id}

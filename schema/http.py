@@ -20,9 +20,10 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from core.errors import SynapseError, Unauthenticated
+from core.errors import ErrorCode, SynapseError, Unauthenticated
+from models.database import is_transient
 from resolvers.context import Context, Runtime
-from schema.errors import publish
+from schema.errors import AWAY, publish
 from schema.event_streams import HEARTBEAT_S, EventStream, framing_for
 from schema.execution import Schema
 from schema.media_types import RESPONSES, accept_of, negotiate
@@ -32,6 +33,8 @@ from schema.requests import RequestRefused, read_operation
 from schema.responses import refusal_response, result_response
 from schema.sockets import Socket, SocketAdapter, bearer
 from services import sessions
+
+log = structlog.get_logger(__name__)
 
 CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 METHODS = {"GET": {OperationType.QUERY}, "POST": {OperationType.QUERY, OperationType.MUTATION}}
@@ -74,6 +77,11 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             response = refusal_response(request, refusal)
         except ClientDisconnect:
             return
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            log.warning("the database is away", request_id=request_id_of(request), error=repr(error))
+            response = refusal_response(request, RequestRefused(503, AWAY, code=ErrorCode.INTERNAL))
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The server as operators run it: `synapse serve`, in a process of its own."""
+"""Synapse as operators run it: `synapse serve` and `synapse worker`, in processes of their own."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,14 +21,47 @@ class ServerProcess(Address):
 async def serve_in_process(
     database_url: str, upstream: Upstream, *options: str, **environment: str
 ) -> AsyncIterator[ServerProcess]:
-    """A server on a free port for the length of the block, with the scripted models and those of ``upstream``.
-
-    ``options`` are of `synapse serve`, and ``environment`` holds more settings.
+    """As `serving`.
 
     Raises:
         AssertionError: at the end, when it logged an unexpected failure.
     """
-    settings = {
+    async with serving(database_url, upstream, *options, **environment) as server:
+        yield server
+    assert not failures_in(server.command), server.command.output
+
+
+@asynccontextmanager
+async def serving(
+    database_url: str, upstream: Upstream, *options: str, **environment: str
+) -> AsyncIterator[ServerProcess]:
+    """A server on a free port for the length of the block, with the scripted models and those of ``upstream``.
+
+    ``options`` are of `synapse serve`, and ``environment`` holds more settings.
+    """
+    async with command("serve", *options, **_settings(database_url, upstream) | environment) as running:
+        start = '{"address": "'
+        rest = await running.line(start)
+        yield ServerProcess(json.loads(start + rest)["address"], running)
+
+
+@asynccontextmanager
+async def working(database_url: str, upstream: Upstream, **environment: str) -> AsyncIterator[Command]:
+    """A worker that takes runs for the length of the block; else as `serving`."""
+    async with command("worker", **_settings(database_url, upstream) | environment) as running:
+        await running.line('{"event": "waiting for runs"')
+        yield running
+
+
+def failures_in(process: Command) -> list[str]:
+    """The lines in which a process told of an unexpected failure."""
+    suspect = [line for line in process.lines if '"level": "error"' in line or "Traceback" in line]
+    # The pool warns with a traceback when the database is away, and goes on.
+    return [line for line in suspect if '"logger": "asyncpg.pool"' not in line]
+
+
+def _settings(database_url: str, upstream: Upstream) -> dict[str, str]:
+    return {
         "DATABASE_URL": database_url,
         "SECRET_KEYS": SECRET_KEYS,
         "PORT": "0",
@@ -42,9 +75,3 @@ async def serve_in_process(
         # Runs that a test left hanging need not be waited for.
         "SHUTDOWN_GRACE_S": "0",
     }
-    async with command("serve", *options, **settings | environment) as running:
-        start = '{"address": "'
-        rest = await running.line(start)
-        yield ServerProcess(json.loads(start + rest)["address"], running)
-    failures = [line for line in running.lines if '"level": "error"' in line or "Traceback" in line]
-    assert not failures, running.output
