@@ -159,11 +159,12 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             await asyncio.wait(self._running)
 
     async def _fail(self, error: Exception) -> None:
-        """Closes the socket for a fault of ours, which is logged."""
-        log.error("socket_failed", request_id=self.context.request_id, exc_info=error)
+        """Closes the socket for a fault of ours, or because the database is away; either is logged."""
         if is_transient(error):
+            log.warning("the database is away", request_id=self.context.request_id, error=repr(error))
             await self.websocket.close(TRY_AGAIN_LATER, "Try again later")
         else:
+            log.error("socket_failed", request_id=self.context.request_id, exc_info=error)
             await self.websocket.close(INTERNAL_ERROR, "Internal error")
 
     async def _send_result_stream(self, operation: Operation[Context, None], result_source: Any) -> None:

@@ -29,6 +29,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> TestPostgres:
+    """The session's server, for tests that break it; these must be alone in the session."""
+    return request.config.stash[_POSTGRES]
+
+
+@pytest.fixture(scope="session")
 async def database_url(worker_id: str) -> AsyncIterator[str]:
     """A migrated database that this test process has to itself. Tests keep apart by making their own workspaces."""
     name = f"test_{worker_id}"

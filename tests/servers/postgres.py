@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -43,6 +44,16 @@ class TestPostgres:
 
     def stop(self) -> None:
         self._server.cleanup()
+
+    def interrupt(self, mode: str) -> None:
+        """Stop it as pg_ctl does in that ``mode``: ``fast`` ends what goes on, ``immediate`` is as good as a crash."""
+        arguments = ["-w", "-D", str(self._directory / "data"), "-m", mode, "stop"]
+        pg_ctl = str(self._server.bin_path / "pg_ctl")
+        subprocess.run([pg_ctl, *arguments], check=True, capture_output=True, user=self._server.system_user)
+
+    def resume(self) -> None:
+        """Start it again, under the same URL; returns once it answers."""
+        self._server.ensure_postgres_running()
 
     def remove(self) -> None:
         self.stop()

@@ -55,9 +55,12 @@ async def working(database_url: str, upstream: Upstream, **environment: str) -> 
 
 def failures_in(process: Command) -> list[str]:
     """The lines in which a process told of an unexpected failure."""
-    suspect = [line for line in process.lines if '"level": "error"' in line or "Traceback" in line]
-    # The pool warns with a traceback when the database is away, and goes on.
-    return [line for line in suspect if '"logger": "asyncpg.pool"' not in line]
+    # Libraries warn with tracebacks when the database is away, and go on; what we log ourselves names no logger.
+    return [
+        line
+        for line in process.lines
+        if '"level": "error"' in line or ("Traceback" in line and '"logger": ' not in line)
+    ]
 
 
 def _settings(database_url: str, upstream: Upstream) -> dict[str, str]:
