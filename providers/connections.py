@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 
@@ -43,7 +44,7 @@ class Connections:
             tracing.on_connection_reuseconn.append(_note_reuse)
             tracing.on_request_end.append(_note_answer)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=AbruptConnector(
                     limit=0,  # how many calls run at once is decided by who starts them
                     socket_factory=guarded_socket if self.public_only else None,
                 ),
@@ -72,16 +73,24 @@ def noting_answers() -> Iterator[list[aiohttp.ClientResponse]]:
 async def hang_up(response: aiohttp.ClientResponse) -> None:
     """Close the connection of an answer that has not ended, and return once it is closed.
 
-    A finished answer has given its connection back already. ``abort``, for a TLS connection's ``close`` would await
-    the provider's good-bye while it goes on generating.
+    A finished answer has given its connection back already.
     """
-    connection = response.connection
-    if connection is None:
+    if response.connection is None:
         return
-    if connection.transport is not None:
-        connection.transport.abort()
     response.close()
     await asyncio.sleep(0)  # the loop closes the socket in its next round
+
+
+class AbruptConnector(aiohttp.TCPConnector):
+    """Breaks off the connections whose answers are not read to their end, whoever closes them and why.
+
+    aiohttp would close them in good order, and over TLS await the provider's good-bye, while that goes on generating.
+    """
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        if should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
 
 
 async def _note_reuse(

@@ -6,27 +6,23 @@ thread.
 
 import asyncio
 import importlib
-import json
 import logging
 import os
-import re
-from ast import literal_eval
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 
-from core.errors import ProviderFailed, ProviderTimedOut
+from core.errors import ProviderFailed
 from core.events import FinishReason, ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage
 from providers.chat_completions import FINISH_REASONS, request_body
-from providers.connections import Connections, hang_up, noting_answers
+from providers.connections import AbruptConnector, Connections, hang_up, noting_answers
 from providers.credentials import Credential
-from providers.failures import is_retryable, message_of, parse_retry_after, presentable
-from providers.guard import guarding, refusal_in
+from providers.guard import guarding
+from providers.litellm_failures import failure_of_exception
 from providers.port import ModelRequest
 from providers.tool_calls import ToolCallAssembler
 
@@ -69,12 +65,16 @@ AMBIENT_PROVIDERS = frozenset(
         "watsonx_text",
     }
 )
-# How litellm's messages begin: litellm.BadRequestError: AnthropicException -
-_PREFIXES = re.compile(r"^(?:(?:litellm\.)?\w+(?:Error|Exception)(?:: | - ))+")
-# A body as Python writes bytes.
-_BYTES = re.compile(r"""b(['"])\{.*\}\s*\1""")
-_JSON = json.JSONDecoder()
 _BOOKKEEPING = ("dispatch_success_handlers", "dispatch_failure_handlers")
+_GEMINI = "litellm.llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini"
+# What its first call and its first failure would load, in the midst of the event loop, for a second or more.
+_LOADED_LATE = (
+    "litellm._service_logger",
+    "litellm.litellm_core_utils.default_encoding",
+    "litellm.llms.vertex_ai.context_caching.vertex_ai_context_caching",
+    "litellm.proxy._types",
+    "litellm.proxy.guardrails.exception_utils",
+)
 _ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks a server for prices as it is imported
     "LITELLM_LOCAL_BLOG_POSTS": "True",
@@ -156,10 +156,26 @@ def _litellm() -> Any:
     litellm.drop_params = True  # what a provider has no word for is left out rather than refused
     for handler in _BOOKKEEPING:
         setattr(importlib.import_module("litellm.litellm_core_utils.litellm_logging").Logging, handler, _keep_no_books)
+    vars(importlib.import_module("litellm.llms.custom_httpx.http_handler"))["TCPConnector"] = AbruptConnector
+    _mark_ends(importlib.import_module(_GEMINI).ModelResponseIterator)
+    for module in _LOADED_LATE:
+        importlib.import_module(module)
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         # What fails is raised; its log lines repeat requests, and so what users wrote.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return litellm
+
+
+def _mark_ends(gemini: Any) -> None:
+    """Have the parser of Gemini's chunks note whether the answer was ended: litellm reads "stop" into each of them."""
+    parse = gemini.chunk_parser
+
+    def chunk_parser(self: Any, chunk: dict[str, Any]) -> Any:
+        if "promptFeedback" in chunk or any("finishReason" in each for each in chunk.get("candidates") or ()):
+            self.ended = True
+        return parse(self, chunk)
+
+    gemini.ended, gemini.chunk_parser = False, chunk_parser
 
 
 class LiteLLMProvider:
@@ -196,6 +212,7 @@ class LiteLLMProvider:
                 await hang_up(response)
             if chunks is not None:
                 await chunks.aclose()
+            await asyncio.sleep(0)  # what was closed, the loop closes in its next round
 
     async def aclose(self) -> None:
         """Nothing to release: the connections are not its own."""
@@ -219,12 +236,14 @@ class LiteLLMProvider:
     async def _late_usage(self, chunks: Any) -> TokenUsage | None:
         """The usage of a finished answer, where it comes after the end, as OpenAI sends it.
 
-        Read beneath litellm, which at its own end would count tokens for itself, and ask model servers about prices.
+        Read beneath litellm, which at its own end would count for itself, and ask model servers about prices.
         """
+        late: list[Any] = []
         with suppress(Exception):  # the answer is complete, whatever becomes of its connection
             async with asyncio.timeout(self._idle_timeout_s):
-                return _usage([chunk async for chunk in chunks.completion_stream])
-        return None
+                async for chunk in chunks.completion_stream:
+                    late.append(chunk)  # what came before a failure counts
+        return _usage(late)
 
 
 class _Answer:
@@ -255,7 +274,8 @@ class _Answer:
 
     def finish(self, chunks: Any, usage: TokenUsage | None) -> Iterator[ModelEvent]:
         """The end of the answer that ``chunks`` was. litellm makes one up where the provider sent none."""
-        if self.reason is None or not (chunks.received_finish_reason or chunks.intermittent_finish_reason):
+        told = chunks.received_finish_reason or chunks.intermittent_finish_reason
+        if self.reason is None or not getattr(chunks.completion_stream, "ended", told):
             raise ProviderFailed("The provider's answer broke off.", retryable=True)
         calls, reason = self._calls.finish(self.reason)
         yield from calls
@@ -278,35 +298,3 @@ def _usage(chunks: list[Any]) -> TokenUsage | None:
 def _text(value: str | None) -> str:
     """``value`` without NUL characters, which PostgreSQL can't store."""
     return value.replace("\0", "") if value else ""
-
-
-def failure_of_exception(error: Exception, api_key: str) -> ProviderFailed:
-    """Our error for one of litellm's, without ``api_key`` in its words."""
-    if isinstance(error, ProviderFailed):
-        return error
-    if (refusal := refusal_in(error)) is not None:
-        return refusal
-    # An error in the midst of a stream comes wrapped.
-    cause = getattr(error, "original_exception", None) or error
-    status = getattr(cause, "status_code", None)
-    if isinstance(cause, TimeoutError) or status == HTTPStatus.REQUEST_TIMEOUT:
-        return ProviderTimedOut("The provider was silent for too long.", retryable=True)
-    retryable = is_retryable(status) if isinstance(status, int) else False
-    headers = getattr(cause, "litellm_response_headers", None) or {}
-    return ProviderFailed(
-        presentable(f"The provider failed: {_words(str(cause))}", api_key),
-        retryable=retryable,
-        retry_after_s=parse_retry_after(headers.get("retry-after")) if retryable else None,
-    )
-
-
-def _words(text: str) -> str:
-    """What the provider said, from text like ``litellm.BadRequestError: XException - {"error": {"message": ...}}``."""
-    text = text.partition("\nTraceback (most recent call last)")[0]
-    if written := _BYTES.search(text):
-        text = literal_eval(written[0]).decode(errors="replace")
-    with suppress(ValueError):
-        body, _ = _JSON.raw_decode(text, text.index("{"))
-        if message := message_of(body):
-            return message
-    return _PREFIXES.sub("", text)

@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from time import monotonic
 
 import aiohttp
 
@@ -42,15 +43,19 @@ class OpenAICompatibleProvider:
         self._token_limit_field = "max_completion_tokens" if base_url.startswith(_OPENAI) else "max_tokens"
         self._owns_connections = connections is None
         self._connections = connections or Connections()
-        self._timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S, sock_read=idle_timeout_s)
+        self._idle_timeout_s = idle_timeout_s
+        # `connect` holds for finding the address, too.
+        self._timeout = aiohttp.ClientTimeout(connect=CONNECT_TIMEOUT_S, sock_read=idle_timeout_s)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """See `providers.port.ModelProvider.stream`."""
         decoder = ChatCompletionsDecoder()
         with _provider_failures(self._api_key):
             async with self._answer(request) as response:
+                silence = _Silence(self._idle_timeout_s)
                 try:
                     async for chunk in response.content.iter_any():
+                        silence.hear(chunk)
                         for event in decoder.feed(chunk):
                             yield event
                         if decoder.done:
@@ -101,6 +106,21 @@ class OpenAICompatibleProvider:
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not attempt.reused:
                     raise
+
+
+class _Silence:
+    """Bytes that never make a line are silence too, other than a line that only begs for patience."""
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._since = monotonic()
+
+    def hear(self, chunk: bytes) -> None:
+        """Raises TimeoutError: no line was completed for too long."""
+        if b"\n" in chunk or b"\r" in chunk:
+            self._since = monotonic()
+        elif monotonic() - self._since > self._longest_s:
+            raise TimeoutError
 
 
 @contextmanager

@@ -17,11 +17,13 @@ from tests.conformance.subjects import (
     Subject,
     WireSubject,
 )
+from tests.upstream.certificates import Certificate, make_certificate
 from tests.upstream.fixtures import upstream as upstream
-from tests.upstream.server import Upstream
+from tests.upstream.server import Upstream, run_upstream
 from tests.upstream.wires import OPENAI, WIRES, Wire
 
-SCRIPTABLE = ["scripted", "openai_compatible", *(f"litellm-{family}" for family in WIRES)]
+ON_WIRES = ["openai_compatible", *(f"litellm-{family}" for family in WIRES)]
+SCRIPTABLE = ["scripted", *ON_WIRES]
 LOCAL = pytest.param(
     "local", marks=pytest.mark.skipif(not local.is_installed(), reason="the extra `local` is not installed")
 )
@@ -74,6 +76,53 @@ async def scriptable(made_scriptable: ScriptableSubject) -> AsyncIterator[Script
     """Every adapter whose provider can be told what to do."""
     yield made_scriptable
     await made_scriptable.provider.aclose()
+
+
+@pytest.fixture(params=ON_WIRES)
+def made_on_wire(request: pytest.FixtureRequest, upstream: Upstream) -> ScriptableSubject:
+    return _scriptable(request, upstream)
+
+
+@pytest.fixture
+async def on_wire(made_on_wire: ScriptableSubject) -> AsyncIterator[WireSubject]:
+    """Every adapter that speaks to the fake upstream."""
+    assert isinstance(made_on_wire, WireSubject)
+    yield made_on_wire
+    await made_on_wire.provider.aclose()
+
+
+@pytest.fixture(scope="session")
+async def secure_upstream(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Upstream, Certificate]]:
+    """One that speaks TLS, and what it shows."""
+    certificate = make_certificate(tmp_path_factory.mktemp("tls"))
+    async with run_upstream(certificate.server_context()) as running:
+        yield running, certificate
+
+
+@pytest.fixture(params=["openai_compatible", "litellm-anthropic"])
+def made_over_tls(
+    request: pytest.FixtureRequest, secure_upstream: tuple[Upstream, Certificate], monkeypatch: pytest.MonkeyPatch
+) -> tuple[WireSubject, Connections]:
+    upstream, certificate = secure_upstream
+    # Whom aiohttp trusts, and whom litellm does.
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", certificate.client_context())
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
+    connections = Connections()
+    if request.param == "openai_compatible":
+        own = OpenAICompatibleProvider(upstream.base_url, "sk-test", idle_timeout_s=5, connections=connections)
+        return WireSubject(OPENAI, upstream, own), connections
+    request.getfixturevalue("litellm")
+    wire = WIRES["anthropic"]
+    adapter = LiteLLMProvider(LiteLLM(connections), wire.family, credential_for(wire, upstream), idle_timeout_s=5)
+    return WireSubject(wire, upstream, adapter), connections
+
+
+@pytest.fixture
+async def secure(made_over_tls: tuple[WireSubject, Connections]) -> AsyncIterator[WireSubject]:
+    """The adapters that call through our own session, over TLS."""
+    subject, connections = made_over_tls
+    yield subject
+    await connections.aclose()
 
 
 @pytest.fixture

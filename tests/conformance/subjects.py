@@ -13,8 +13,8 @@ from providers import local, scripted
 from providers.local import LocalProvider
 from providers.port import ModelProvider, ModelRequest
 from providers.scripted import ScriptedProvider, ScriptStep
-from tests.upstream.replies import Signal
-from tests.upstream.server import Upstream
+from tests.upstream.replies import Reply, Signal
+from tests.upstream.server import Exchange, Upstream
 from tests.upstream.wires import Wire
 
 IDLE_TIMEOUT_S = 0.5
@@ -112,14 +112,22 @@ class WireSubject(ScriptableSubject):
 
     def __init__(self, wire: Wire, upstream: Upstream, provider: ModelProvider) -> None:
         self.provider = provider
-        self._wire = wire
+        self.wire = wire
         self._upstream = upstream
+
+    async def asked(self, model: str) -> Exchange:
+        """The first request for ``model``, once it came."""
+        return await self._upstream.exchange(model)
+
+    def answering(self, reply: Reply) -> str:
+        """The name of a model that gives ``reply``."""
+        return self._upstream.serve(reply)
 
     def talking(self) -> str:
         return self.playing(TextDelta("Hello"), ModelFinished(FinishReason.STOP, TokenUsage(3, 1)))
 
     def endless(self) -> str:
-        return self._upstream.serve(self._wire.reply([TextDelta("tick ")] * 3_000).pausing(0.01))
+        return self._upstream.serve(self.wire.reply([TextDelta("tick ")] * 3_000).pausing(0.01))
 
     async def hung_up(self, model: str) -> None:
         await (await self._upstream.exchange(model)).closed.wait()
@@ -127,29 +135,29 @@ class WireSubject(ScriptableSubject):
     def playing(self, *steps: ModelEvent | Fault) -> str:
         match steps[0]:
             case Fault.RATE_LIMIT:
-                return self._upstream.serve(self._wire.failure(429, "Slow down.", retry_after="3"))
+                return self._upstream.serve(self.wire.failure(429, "Slow down.", retry_after="3"))
             case Fault.OVERLOAD:
-                return self._upstream.serve(self._wire.failure(503, "Overloaded."))
+                return self._upstream.serve(self.wire.failure(503, "Overloaded."))
             case Fault.BAD_REQUEST:
-                return self._upstream.serve(self._wire.failure(400, "Wrong."))
+                return self._upstream.serve(self.wire.failure(400, "Wrong."))
             case Fault.BAD_KEY:
-                return self._upstream.serve(self._wire.failure(401, "Wrong."))
+                return self._upstream.serve(self.wire.failure(401, "Wrong."))
         events = [step for step in steps if not isinstance(step, Fault)]
         signals = [_SIGNALS[step] for step in steps if isinstance(step, Fault)]
-        return self._upstream.serve(self._wire.reply(events).then(*signals))
+        return self._upstream.serve(self.wire.reply(events).then(*signals))
 
     def as_told(self, events: Sequence[ModelEvent]) -> list[ModelEvent]:
         """``events`` without what the wire can't tell."""
         return [self._told(event) for event in events]
 
     def can_tell(self, end: ModelFinished) -> bool:
-        return end.reason in self._wire.finish_reasons and (end.usage is not None or self._wire.may_omit_usage)
+        return end.reason in self.wire.finish_reasons and (end.usage is not None or self.wire.may_omit_usage)
 
     def _told(self, event: ModelEvent) -> ModelEvent:
         match event:
-            case ToolCalled() if not self._wire.names_calls:
+            case ToolCalled() if not self.wire.names_calls:
                 return replace(event, call_id="")
-            case ModelFinished(_, usage) if usage is not None and not self._wire.counts_cached:
+            case ModelFinished(_, usage) if usage is not None and not self.wire.counts_cached:
                 return replace(event, usage=replace(usage, cached_tokens=0))
             case _:
                 return event

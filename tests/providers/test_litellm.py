@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from core.errors import ProviderFailed
-from providers.connections import Connections
+from providers.connections import AbruptConnector, Connections
 from providers.credentials import Credential
 from providers.litellm import AMBIENT_PROVIDERS, LiteLLM, LiteLLMProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
@@ -103,6 +103,11 @@ async def test_a_failure_says_what_the_provider_said_and_repeats_no_key(
 async def test_a_server_that_is_not_there_may_be_tried_again(adapter: Adapter) -> None:
     failure = await failure_of(adapter("http://127.0.0.1:9", "anthropic"), "x")
     assert failure.retryable
+
+
+async def test_its_own_connections_are_broken_off_as_ours_are(adapter: Adapter, upstream: Upstream) -> None:
+    await failure_of(adapter(upstream.origin, "anthropic"), upstream.serve(ANTHROPIC.failure(400, "No.")))
+    assert sys.modules["litellm.llms.custom_httpx.http_handler"].TCPConnector is AbruptConnector
 
 
 async def test_nothing_of_a_failed_request_is_logged(

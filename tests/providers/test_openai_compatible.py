@@ -4,7 +4,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from core.errors import ProviderFailed, ProviderTimedOut
 from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
+from tests.upstream.connections import established_ports
 from tests.upstream.replies import Reply, Signal, Usage, chunk, failure, numbered_tokens, text
 from tests.upstream.server import Upstream
 
@@ -132,6 +132,10 @@ class TestBrokenConnections:
             async with provider_at(f"http://127.0.0.1:{unused.getsockname()[1]}/v1") as provider:
                 assert (await failure_of(provider, "m")).retryable
 
+    async def test_nobody_has_that_name(self) -> None:
+        async with provider_at("http://nobody.invalid/v1") as provider:
+            assert (await failure_of(provider, "m")).retryable
+
     async def test_no_answer_at_all(self, upstream: Upstream, provider: OpenAICompatibleProvider) -> None:
         assert (await failure_of(provider, upstream.serve(Reply([Signal.CUT])))).retryable
 
@@ -180,6 +184,16 @@ class TestSilence:
         model = upstream.serve(text(*"abcdef").pausing(0.1))
         async with provider_at(upstream.base_url, idle_timeout_s=0.4) as provider:
             assert finished(await ask(provider, model)).reason is FinishReason.STOP
+
+    async def test_is_not_broken_by_bytes_that_never_make_a_line(self, upstream: Upstream) -> None:
+        trickle = text("a" * 1000).in_writes_of(1).pausing(0.05)
+        model = upstream.serve(text("Hello").then(*trickle.steps, after=1))
+        async with provider_at(upstream.base_url, idle_timeout_s=0.4) as provider:
+            events = provider.stream(request(model))
+            assert await anext(events) == TextDelta("Hello")
+            with pytest.raises(ProviderTimedOut):
+                await anext(events)
+            await asyncio.wait_for((await upstream.exchange(model)).closed.wait(), 5)
 
     async def test_is_broken_by_comments(self, upstream: Upstream) -> None:
         waiting = Reply([b": wait\n\n"] * 6).pausing(0.1)
@@ -255,9 +269,3 @@ class TestHangingUp:
         await anext(events)
         await events.aclose()
         assert finished(await other).reason is FinishReason.STOP
-
-
-def established_ports() -> set[int]:
-    """The local ports of all TCP connections here that neither side has closed (state 01, proc(5))."""
-    rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
-    return {int(row[1].partition(":")[2], 16) for row in rows if row[3] == "01"}

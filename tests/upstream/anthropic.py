@@ -89,3 +89,8 @@ class _Blocks:
 def _event(kind: str, **fields: Any) -> bytes:
     data = json.dumps({"type": kind, **fields}, ensure_ascii=False)
     return f"event: {kind}\ndata: {data}\n\n".encode()
+
+
+def error(message: str) -> bytes:
+    """An error in the midst of an answer."""
+    return _event("error", error={"type": "overloaded_error", "message": message})

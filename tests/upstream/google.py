@@ -54,3 +54,8 @@ def failure(status: int, message: str, *, retry_after: str | None = None) -> Rep
     body = {"error": {"code": status, "message": message, "status": "FAILED"}}
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     return Reply([json.dumps(body).encode()], status, headers, "application/json")
+
+
+def error(message: str) -> bytes:
+    """An error in the midst of an answer."""
+    return event({"error": {"code": 503, "message": message, "status": "UNAVAILABLE"}})

@@ -46,3 +46,8 @@ def failure(status: int, message: str, *, retry_after: str | None = None) -> Rep
     """A refusal as Ollama words it."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     return Reply([json.dumps({"error": message}).encode()], status, headers, "application/json")
+
+
+def error(message: str) -> bytes:
+    """An error in the midst of an answer."""
+    return json.dumps({"error": message}).encode() + b"\n"

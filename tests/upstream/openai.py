@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from core.events import ModelEvent, ModelFinished, ReasoningDelta, TextDelta, ToolCalled
 from tests.upstream import replies
-from tests.upstream.replies import DONE, Reply, Step, Usage, chunk, usage_chunk
+from tests.upstream.replies import DONE, Reply, Step, Usage, chunk, event, usage_chunk
 
 _KINDS = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error"}
 
@@ -14,14 +14,14 @@ def writes(events: Sequence[ModelEvent]) -> list[Step]:
     """What the provider writes for an answer of ``events``, which may lack its end."""
     steps: list[Step] = []
     calls = 0
-    for event in events:
-        match event:
+    for each in events:
+        match each:
             case TextDelta(text):
                 steps.append(chunk({"content": text}))
             case ReasoningDelta(text):
                 steps.append(chunk({"reasoning_content": text}))
             case ToolCalled():
-                steps += _call(event, calls)
+                steps += _call(each, calls)
                 calls += 1
             case ModelFinished(reason, usage):
                 steps.append(chunk({}, reason.value))
@@ -41,3 +41,8 @@ def _call(call: ToolCalled, index: int) -> list[Step]:
 def failure(status: int, message: str, *, retry_after: str | None = None) -> Reply:
     """A refusal as OpenAI words it."""
     return replies.failure(status, message, retry_after=retry_after, kind=_KINDS.get(status, "server_error"))
+
+
+def error(message: str) -> bytes:
+    """An error in the midst of an answer."""
+    return event({"error": {"message": message, "type": "server_error", "code": None, "param": None}})

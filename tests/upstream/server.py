@@ -1,6 +1,7 @@
 """The fake upstream itself: `run_upstream`. It listens where each kind of provider does, below a path per kind."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -125,8 +126,8 @@ async def _play(reply: Reply, request: web.Request, exchange: Exchange) -> web.S
 
 
 @asynccontextmanager
-async def run_upstream() -> AsyncIterator[Upstream]:
-    """Serve on a free port of 127.0.0.1 until the end of the block."""
+async def run_upstream(tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
+    """Serve on a free port of 127.0.0.1 until the end of the block; with ``tls``, over https://localhost."""
     upstream = Upstream()
     app = web.Application(client_max_size=64 * 1024 * 1024)
     for path in PATHS:
@@ -134,8 +135,8 @@ async def run_upstream() -> AsyncIterator[Upstream]:
     # Cancelling the handler when the client hangs up is how a closed connection is noticed in the midst of a silence.
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    upstream.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    upstream.origin = f"{'https://localhost' if tls else 'http://127.0.0.1'}:{runner.addresses[0][1]}"
     try:
         yield upstream
     finally:

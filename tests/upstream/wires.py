@@ -19,14 +19,15 @@ class Failure(Protocol):
 class Wire:
     """A format. ``path``: where its base URL lies; ``family``: what litellm calls its provider.
 
-    ``names_calls``: tool calls have ids; ``counts_cached``: usage tells what came from a cache.
-    ``may_omit_usage``: an answer can come without any.
+    ``failure``: how it refuses; ``error``: how it breaks off an answer. ``names_calls``: tool calls have ids;
+    ``counts_cached``: usage tells what came from a cache. ``may_omit_usage``: an answer can come without any.
     """
 
     family: str
     path: str
     writes: Callable[[Sequence[ModelEvent]], list[Step]]
     failure: Failure
+    error: Callable[[str], bytes]
     content_type: str = "text/event-stream"
     names_calls: bool = True
     counts_cached: bool = True
@@ -38,16 +39,17 @@ class Wire:
         return Reply(self.writes(events), content_type=self.content_type)
 
 
-OPENAI = Wire("openai", "/v1", openai.writes, openai.failure)
-XAI = Wire("xai", "/v1", openai.writes, openai.failure)
-MISTRAL = Wire("mistral", "/v1", openai.writes, openai.failure)
-ANTHROPIC = Wire("anthropic", "", anthropic.writes, anthropic.failure, may_omit_usage=False)
-GOOGLE = Wire("gemini", "/v1beta", google.writes, google.failure, names_calls=False)
+OPENAI = Wire("openai", "/v1", openai.writes, openai.failure, openai.error)
+XAI = Wire("xai", "/v1", openai.writes, openai.failure, openai.error)
+MISTRAL = Wire("mistral", "/v1", openai.writes, openai.failure, openai.error)
+ANTHROPIC = Wire("anthropic", "", anthropic.writes, anthropic.failure, anthropic.error, may_omit_usage=False)
+GOOGLE = Wire("gemini", "/v1beta", google.writes, google.failure, google.error, names_calls=False)
 OLLAMA = Wire(
     "ollama_chat",
     "",
     ollama.writes,
     ollama.failure,
+    ollama.error,
     content_type=ollama.CONTENT_TYPE,
     names_calls=False,
     counts_cached=False,
