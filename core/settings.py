@@ -54,6 +54,15 @@ class Settings(BaseSettings):
     provider_idle_timeout_s: float = Field(
         default=60.0, gt=0, description="Longest silence of a provider within one answer, in seconds."
     )
+    provider_retries: int = Field(
+        default=2, ge=0, le=10, description="How often a model is tried again when its provider failed for the moment."
+    )
+    provider_retry_pause_s: float = Field(
+        default=0.5, ge=0, description="Longest pause before the first retry, in seconds; it doubles with each."
+    )
+    model_call_timeout_s: float = Field(
+        default=1800.0, gt=0, description="Longest that a step's model call may take, with all retries, in seconds."
+    )
     persisted_documents: Path | None = Field(
         default=None, description="File of documents that clients may send by hash: a persisted-documents.json."
     )

@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from core.envelopes import Envelopes
 from core.errors import ErrorCode, LogUnavailable, RunLost
 from core.settings import Settings
 from engine.agent_run import run_agent
@@ -52,8 +51,7 @@ class Executor:
         self._bus = bus
         self._event_log = log
         self._providers = providers
-        envelopes = Envelopes.parse(settings.secret_keys.get_secret_value())
-        self._caller = ModelCaller(providers, envelopes, bus)
+        self._caller = ModelCaller(settings, providers, bus)
         self._engine = DurableEngine(settings.database_url, self.id, self._run)
         self._limits = Limits(settings.workspace_run_concurrency, settings.agent_run_concurrency)
         self._supervised: dict[UUID, asyncio.Task[None]] = {}

@@ -2,12 +2,19 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from json import dumps
 
 from core.events import ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage, ToolCalled
-from models.llm_calls import estimate_tokens
+from models.llm_calls import BYTES_PER_TOKEN, estimate_tokens
 from providers.port import ChatMessage
+
+MOST_BYTES_OF_TOKENS = 8
+"""Deltas that are shorter on average are single tokens, of which texts in most languages have 3 to 6 bytes."""
+
+MOST_TOKENS = 1_000_000_000
+"""No call has more; nor could the books hold what it costs."""
 
 
 @dataclass(slots=True)
@@ -22,6 +29,7 @@ class Tally:
     time_to_first_token_ms: float | None = None
     duration_ms: float | None = None
     _deltas: int = 0
+    _delta_bytes: int = 0
     _began: float = field(default_factory=time.perf_counter)
 
     def begin(self) -> None:
@@ -30,8 +38,9 @@ class Tally:
 
     def count(self, event: ModelEvent) -> None:
         match event:
-            case TextDelta() | ReasoningDelta():
+            case TextDelta(text) | ReasoningDelta(text):
                 self._deltas += 1
+                self._delta_bytes += len(text.encode(errors="replace"))
             case ToolCalled():
                 self.tools_called.append(event)
             case ModelFinished():
@@ -47,17 +56,38 @@ class Tally:
     def begun_to_answer(self) -> bool:
         return self.time_to_first_token_ms is not None
 
-    @property
-    def usage(self) -> TokenUsage:
-        """The provider's own count, else ours: providers send a token or so with each delta."""
-        if self.finished is not None and self.finished.usage is not None:
-            return self.finished.usage
-        if not self.begun_to_answer:
-            return TokenUsage()
-        return TokenUsage(input_tokens=self.estimated_input_tokens(), output_tokens=self._deltas)
+    def counted(self, *, asked: bool = False) -> TokenUsage:
+        """The provider's own count, as far as it makes sense, else ours.
+
+        ``asked``: the provider took the question in, even if it did not say a word.
+        """
+        told = self.finished.usage if self.finished is not None else None
+        if not (self.begun_to_answer or asked):
+            return told if told is not None and _is_sound(told) else TokenUsage()
+        counted = TokenUsage(self.estimated_input_tokens(), self._estimated_output_tokens())
+        if told is None or not _is_sound(told):
+            return counted
+        # There is no answer without a question, and none without a token.
+        return replace(
+            told,
+            input_tokens=told.input_tokens or counted.input_tokens,
+            output_tokens=told.output_tokens or counted.output_tokens,
+        )
 
     def estimated_input_tokens(self) -> int:
         return sum(estimate_tokens(message.text) for message in self.messages)
 
+    def _estimated_output_tokens(self) -> int:
+        """Most providers send a token with each delta. Others send some words at once, which shows in their length."""
+        if self._delta_bytes <= MOST_BYTES_OF_TOKENS * self._deltas:
+            said = self._deltas
+        else:
+            said = -(-self._delta_bytes // BYTES_PER_TOKEN)
+        return said + sum(estimate_tokens(f"{call.name}{dumps(call.arguments)}") for call in self.tools_called)
+
     def _elapsed_ms(self) -> float:
         return (time.perf_counter() - self._began) * 1000
+
+
+def _is_sound(usage: TokenUsage) -> bool:
+    return all(0 <= tokens <= MOST_TOKENS for tokens in (usage.input_tokens, usage.output_tokens, usage.cached_tokens))

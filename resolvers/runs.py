@@ -11,7 +11,7 @@ from core.errors import NotFound, ValidationFailed
 from core.events import LoggedEvent
 from core.ids import IdPrefix, decode
 from models.database import fetch
-from models.llm_calls import LlmCall, RunUsage, usage_of
+from models.llm_calls import LlmCall, LlmCallStatus, RunUsage, usage_of
 from models.run_steps import RunStep
 from models.runs import Run, RunStatus
 from resolvers.context import Context
@@ -105,7 +105,8 @@ async def cancel_run(context: Context, run_id: str) -> tuple[Run, datetime | Non
     principal = context.require_principal()
     run = await cancellations.cancel(principal, context.runtime.bus, decode(IdPrefix.RUN, run_id, ("input", "runId")))
     async with context.transaction():
-        call = await LlmCall.filter(run_id=run.id, provider_closed_at__isnull=False).order_by("-id").first()
+        # Earlier calls closed their connections themselves.
+        call = await LlmCall.filter(run_id=run.id, status=LlmCallStatus.CANCELLED).order_by("-id").first()
     return run, call.provider_closed_at if call else None
 
 

@@ -92,8 +92,9 @@ class ApprovalResolved(RunEvent):
 
 
 @strawberry.type(
-    description="The worker died mid-answer and the step began again: drop every delta and tool call with this stepId "
-    "after toSeq, keep other steps'. toSeq is where the step first began, so no merged delta straddles it."
+    description="The worker or the provider failed mid-answer and the step began again: drop every delta and tool "
+    "call with this stepId after toSeq, keep other steps'. toSeq is where the step first began, so no merged delta "
+    "straddles it."
 )
 class RunRewound(RunEvent):
     step_id: strawberry.ID = strawberry.field(description="The step that began again.")

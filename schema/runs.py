@@ -93,7 +93,7 @@ class RunStep(Node, prefix=IdPrefix.RUN_STEP, table=RunStepRow):
     kind: StepKind = strawberry.field(description="What it does.")
     name: str = strawberry.field(description="The model, tool or workflow node that ran.")
     status: StepStatus = strawberry.field(description="Where it stands.")
-    attempt: int = strawberry.field(description="1, and one more each time that it began again after a worker died.")
+    attempt: int = strawberry.field(description="1, and one more each time that it began again, as RunRewound tells.")
     input: JSON | None = strawberry.field(description="What it was given.")
     output: JSON | None = strawberry.field(description="What came of it.")
     failure: RunFailure | None = strawberry.field(description="Why it failed; null otherwise.")

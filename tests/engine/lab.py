@@ -123,6 +123,11 @@ class Lab:
         async with transaction([self.workspace_id]):
             return await Run.get(id=run.id)
 
+    async def calls(self, run: Run) -> list[LlmCall]:
+        """The run's calls so far, oldest first."""
+        async with transaction([self.workspace_id]):
+            return await LlmCall.filter(run_id=run.id).order_by("id")
+
     async def ending(self, run: Run) -> "Ending":
         """What became of a run, once it is over."""
         async with asyncio.timeout(PATIENCE_S):

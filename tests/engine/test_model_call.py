@@ -1,5 +1,7 @@
 """What becomes of a run whose model does not do as it should, and of the fallback models."""
 
+from typing import Any
+
 import pytest
 
 from core.errors import ErrorCode, ProviderFailed, ProviderTimedOut
@@ -15,10 +17,10 @@ OVERLOADED = ProviderFailed("Overloaded.", retryable=True)
 
 
 async def ending_of(url: str, lab: Lab, *scripts: list[ScriptStep]) -> Ending:
-    """Of a run on the first of these scripts, with the others as fallbacks."""
+    """Of a run on the first of these scripts, with the others as fallbacks, each tried once."""
     named = {f"m{number}": script for number, script in enumerate(scripts)}
     model, *fallbacks = [f"scripted/{name}" for name in named]
-    async with executing(url, lab.bus, named):
+    async with executing(url, lab.bus, named, provider_retries=0):
         run = await lab.start(await lab.agent(model, fallback_models=fallbacks))
         return (await lab.ending(run)).check()
 
@@ -135,6 +137,30 @@ async def test_an_adapters_own_fault_is_masked_and_keeps_what_was_said(url: str,
     assert (ending.calls[0].input_tokens, ending.calls[0].output_tokens) == (2, 4)
 
 
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        (TokenUsage(-7, 3), (2, 2)),
+        (TokenUsage(7, 10**22), (2, 2)),
+        (TokenUsage(7, 3, -1), (2, 2)),
+        (TokenUsage(0, 3), (2, 3)),
+        (TokenUsage(7, 0), (7, 2)),
+    ],
+)
+async def test_a_usage_that_cannot_be_is_counted_instead(
+    url: str, lab: Lab, usage: TokenUsage, counted: tuple[int, int]
+) -> None:
+    ending = await ending_of(url, lab, saying("a ", "b", last=ModelFinished(FinishReason.STOP, usage)))
+    assert ending.run.status is RunStatus.SUCCEEDED
+    assert (ending.calls[0].input_tokens, ending.calls[0].output_tokens) == counted
+
+
+async def test_some_words_at_once_count_for_more_than_a_token(url: str, lab: Lab) -> None:
+    words = "Some providers send a whole line in one go, and some send two of them."
+    ending = await ending_of(url, lab, saying(words, words, last=ModelFinished(FinishReason.STOP, None)))
+    assert ending.calls[0].output_tokens == 2 * len(words) / 4
+
+
 async def test_a_fault_of_one_run_leaves_the_others_alone(url: str, lab: Lab) -> None:
     async with executing(url, lab.bus, {"bad": [KeyError("x")], "good": saying("a", "b", pause_s=0.05)}):
         good, bad = await lab.agent("scripted/good"), await lab.agent("scripted/bad")
@@ -145,7 +171,12 @@ async def test_a_fault_of_one_run_leaves_the_others_alone(url: str, lab: Lab) ->
 
 async def on_the_wire(url: str, lab: Lab, upstream: Upstream, *models: str) -> Ending:
     names = [f"openai_compatible/{model}" for model in models]
-    async with executing(url, lab.bus, {}, openai_compatible_base_url=upstream.base_url, provider_idle_timeout_s=0.3):
+    settings: dict[str, Any] = {
+        "openai_compatible_base_url": upstream.base_url,
+        "provider_idle_timeout_s": 0.3,
+        "provider_retries": 0,
+    }
+    async with executing(url, lab.bus, {}, **settings):
         agent = await lab.agent(names[0], fallback_models=names[1:], instructions="Be brief.")
         return (await lab.ending(await lab.start(agent))).check()
 

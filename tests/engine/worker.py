@@ -38,11 +38,17 @@ SCRIPTS: dict[str, Script] = {
 
 
 @asynccontextmanager
-async def working(url: str, redis_url: str, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Such a process, in the midst of its work; killed at the end of the block, if it still lives."""
+async def working(
+    url: str, redis_url: str, *options: str, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Such a process, in the midst of its work; killed at the end of the block, if it still lives.
+
+    ``environment`` holds settings of its own.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.engine.worker", url, redis_url, *options),
         cwd=ROOT,
+        env=os.environ | environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

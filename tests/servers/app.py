@@ -38,8 +38,14 @@ class Server(Address):
 
 
 def settings_for(database_url: str, **overrides: Any) -> Settings:
-    values = {"database_url": database_url, "secret_keys": SECRET_KEYS, "log_level": "debug"}
-    return Settings(**{**values, "allow_private_addresses": True, **overrides})
+    usual: dict[str, Any] = {
+        "database_url": database_url,
+        "secret_keys": SECRET_KEYS,
+        "log_level": "debug",
+        "allow_private_addresses": True,
+        "provider_retry_pause_s": 0.02,
+    }
+    return Settings(**usual | overrides)
 
 
 @asynccontextmanager

@@ -38,6 +38,7 @@ async def serve_in_process(
         "ALLOW_PRIVATE_ADDRESSES": "true",
         "SCRIPTED_PROVIDER": "true",
         "DATABASE_POOL_SIZE": "5",
+        "PROVIDER_RETRY_PAUSE_S": "0.02",
         # Runs that a test left hanging need not be waited for.
         "SHUTDOWN_GRACE_S": "0",
     }

@@ -14,7 +14,7 @@ class Transcript:
             case TextDelta():
                 self._pieces.append(event)
             case RunRewound(step_id=step_id, to_seq=to_seq):
-                # A worker died in the middle of this step, and another one begins it again.
+                # The worker or the provider failed in the middle of this step, and it begins again.
                 self._pieces = [piece for piece in self._pieces if piece.step_id != step_id or piece.seq <= to_seq]
 
     @property

@@ -11,7 +11,7 @@ export class Transcript {
         this.#pieces.push(event);
         break;
       case "RunRewound":
-        // A worker died in the middle of this step, and another one begins it again.
+        // The worker or the provider failed in the middle of this step, and it begins again.
         this.#pieces = this.#pieces.filter(({ seq, stepId }) => stepId !== event.stepId || seq <= event.toSeq);
         break;
       // All other events, those of later versions included, change nothing about the text.
