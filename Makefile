@@ -5,7 +5,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help dev demo test check format schema clients migration catalogue graphiql clean
+.PHONY: help dev demo test bench check format schema clients migration catalogue graphiql clean
 
 # An environment that happens to be active is none of ours.
 unexport VIRTUAL_ENV
@@ -34,6 +34,9 @@ demo: $(SYNCED) ## Watch a real model answer over a subscription, on a server th
 
 test: $(SYNCED) $(PAGE) ## Run all tests; they bring their own servers
 	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+
+bench: $(SYNCED) ## Measure the server beside ones that store nothing; options in BENCH
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 check: $(SYNCED) ## Lint, formatting, types, import directions, deployment files, and whether schema.graphql is up to date
 	@$(BIN)/ruff check --quiet

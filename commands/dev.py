@@ -55,7 +55,7 @@ async def _develop(folder: Path, port: int | None) -> None:
             say("Starting the server ...")
             found = {"database_url": database_url, "secret_keys": keys, "port": listener.getsockname()[1]}
             app = create_app(settings.model_copy(update=found), with_executor=True)
-            async with serving(app, listener) as serving_task:
+            async with serving(app, listener, settings.stalled_client_timeout_s) as serving_task:
                 try:
                     await _welcome(address)
                     await serving_task

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -10,20 +11,24 @@ from contextlib import asynccontextmanager, contextmanager
 import structlog
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from asgi import create_app  # noqa: TID251 - the command line is an entry point too
 from commands.configuration import read_settings
 from commands.signals import run_until_stopped
 from commands.terminal import CommandFailed
+from commands.websocket_protocol import Config, WebSocketProtocol
 from core.settings import Settings
 from models.database import require_reachable
+from schema.requests import MAX_BODY_BYTES
 
 BACKLOG = 2048
 # For answers under way at the end; streams are ended at once, as their clients can subscribe again elsewhere.
 GRACE_S = 10
-# How long a client may take nothing of what is sent to it.
-STALL_S = 60
+# Of what is not sent yet, this much waits in the kernel. The rest can still be merged.
+UNSENT_BYTES = 128 * 1024
+# A peer that answers no ping is gone after 60 s, too.
+PING_INTERVAL_S = 20
+PING_TIMEOUT_S = 40
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +42,8 @@ def run(arguments: Namespace) -> int:
 async def _serve(settings: Settings, with_executor: bool) -> None:
     await require_reachable(settings.database_url)
     with listen(settings.host, settings.port) as listener:
-        async with serving(create_app(settings, with_executor=with_executor), listener) as serving_task:
+        app = create_app(settings, with_executor=with_executor)
+        async with serving(app, listener, settings.stalled_client_timeout_s) as serving_task:
             _log.info("listening", address=address_of(listener))
             await serving_task
 
@@ -75,36 +81,30 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _HttpProtocol(HttpToolsProtocol):
-    """Drops a client that has stopped reading; uvicorn would wait for it without end."""
-
-    _stalled: asyncio.TimerHandle | None = None
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._stalled = self.loop.call_later(STALL_S, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._stalled:
-            self._stalled.cancel()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self._stalled:
-            self._stalled.cancel()
-
-
 @asynccontextmanager
-async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyncio.Future[None]]:
+async def serving(
+    app: Starlette, listener: socket.socket, stalled_client_timeout_s: float
+) -> AsyncIterator[asyncio.Future[None]]:
     """Serves ``app`` within the block, at whose end open requests get `GRACE_S` seconds more.
 
-    The future that it gives ends only if the server does.
+    The future that it gives ends only if the server does. A connection whose peer takes nothing of what is sent to it
+    for ``stalled_client_timeout_s`` is cut, where the system is Linux.
     """
-    config = uvicorn.Config(
+    if sys.platform == "linux":
+        # Every connection inherits them. Only the kernel knows whether a peer that is slow still takes something.
+        timeout_ms = round(stalled_client_timeout_s * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+    config = Config(
         app,
-        http=_HttpProtocol,
-        ws="websockets-sansio",
+        stalled_client_timeout_s,
+        http="httptools",
+        ws=WebSocketProtocol,
+        ws_max_size=MAX_BODY_BYTES,
+        # A few kilobytes of it grow to a thousand times as much, message after message.
+        ws_per_message_deflate=False,
+        ws_ping_interval=PING_INTERVAL_S,
+        ws_ping_timeout=PING_TIMEOUT_S,
         # Entered here instead, where what it raises arrives as it is.
         lifespan="off",
         log_config=None,

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     shutdown_grace_s: float = Field(
         default=20.0, ge=0, description="How long runs at hand may go on when the process is told to stop, in seconds."
     )
+    stalled_client_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="How long a client may take nothing of what is sent to it, before it is cut off, in seconds.",
+    )
     access_token_minutes: int = Field(default=15, ge=1, le=60, description="Life of an access token.")
     refresh_token_days: int = Field(default=30, ge=1, description="Life of a refresh token that is not used.")
     openai_compatible_base_url: str | None = Field(

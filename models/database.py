@@ -14,9 +14,9 @@ from uuid import UUID
 import asyncpg
 import orjson
 from tortoise import Tortoise, connections
-from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContextPooled
 from tortoise.exceptions import IntegrityError, TransactionManagementError
-from tortoise.transactions import in_transaction
 
 from core.errors import StartupRefused
 
@@ -62,11 +62,12 @@ TABLES = [
     )
 ]
 
-_SET_SCOPE = """
-SELECT set_config('app.workspace_ids', $1, true), set_config('app.user_id', $2, true),
-       set_config('app.email', $3, true), set_config('app.token_hash', $4, true), set_config('app.executor', $5, true),
-       set_config('app.key_rotation', $6, true)
+# One message to the server, as it comes with every transaction: hence no parameters, and nothing but ids and words.
+_BEGIN = """
+BEGIN; SELECT set_config('app.workspace_ids', '{workspace_ids}', true), set_config('app.user_id', '{user_id}', true),
+set_config('app.executor', '{executor}', true), set_config('app.key_rotation', '{key_rotation}', true)
 """
+_SET_NAMES = "SELECT set_config('app.email', $1, true), set_config('app.token_hash', $2, true)"
 
 
 def tortoise_config(credentials: dict[str, Any], *more_modules: str) -> dict[str, Any]:
@@ -100,6 +101,7 @@ async def connect(database_url: str, pool_size: int) -> None:
         "minsize": 1,
         "maxsize": pool_size,
         "init": _decode_json,
+        "reset": _nothing_to_reset,
         "command_timeout": STATEMENT_TIMEOUT_MS / 1000 + 5,
         "server_settings": {
             "role": APP_ROLE,
@@ -114,6 +116,10 @@ async def connect(database_url: str, pool_size: int) -> None:
 
 async def _decode_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=orjson.loads)
+
+
+async def _nothing_to_reset(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Spares what asyncpg sends by itself when a connection is given back: all that we set ends with a transaction."""
 
 
 async def close() -> None:
@@ -139,30 +145,51 @@ async def transaction(
     all credentials, to wrap their keys anew.
 
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
-    connection, so start tasks after it.
+    connection, so start tasks after it. They do not nest.
     """
-    async with _begin() as connection:
-        await connection.execute_query(
-            _SET_SCOPE,
-            [
-                ",".join(str(workspace_id) for workspace_id in workspace_ids),
-                str(user_id) if user_id else "",
-                email or "",
-                token_hash or "",
-                "on" if executor else "",
-                "on" if key_rotation else "",
-            ],
-        )
+    # Through their bytes, so that nothing but an id becomes part of the statement.
+    begin = _BEGIN.format(
+        workspace_ids=",".join(str(UUID(bytes=workspace_id.bytes)) for workspace_id in workspace_ids),
+        user_id=UUID(bytes=user_id.bytes) if user_id else "",
+        executor="on" if executor else "",
+        key_rotation="on" if key_rotation else "",
+    )
+    async with _begun(begin) as connection:
+        if email or token_hash:
+            await connection.execute_query(_SET_NAMES, [email or "", token_hash or ""])
         yield connection
 
 
-@asynccontextmanager
-async def _begin() -> AsyncIterator[Connection]:
-    """`in_transaction`, cured: it leaks when BEGIN fails or is cancelled, or when the connection can't be given back.
+class _Transaction(TransactionWrapper):
+    """Tortoise's, begun by a statement of ours. Where nothing was begun, PostgreSQL takes the others for warnings."""
 
-    The connection would be lost to the pool, and every later transaction of the task would take place in it, in vain.
+    def __init__(self, client: AsyncpgDBClient, begin: str) -> None:
+        super().__init__(client)
+        self._begin = begin
+
+    async def begin(self) -> None:
+        await self._connection.execute(self._begin)
+
+    async def commit(self) -> None:
+        await self._end("COMMIT;")
+
+    async def rollback(self) -> None:
+        await self._end("ROLLBACK;")
+
+    async def _end(self, statement: str) -> None:
+        await self._connection.execute(statement)
+        self._finalized = True
+
+
+@asynccontextmanager
+async def _begun(begin: str) -> AsyncIterator[Connection]:
+    """Tortoise's transaction, cured: it leaks when BEGIN fails or is cancelled, or when the connection can't be given
+    back. The connection would be lost to the pool, and every later transaction of the task take place in it, in vain.
     """
-    context = in_transaction()
+    client = connections.get("default")
+    if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
+        raise RuntimeError("This task is in a transaction already, and they do not nest.")
+    context = TransactionContextPooled(_Transaction(client, begin), client._pool_init_lock)
     try:
         async with AsyncExitStack() as stack:
             try:

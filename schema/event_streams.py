@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import structlog
 from graphql import GraphQLError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -35,8 +34,6 @@ _HEADERS = {
     # nor collect it, as nginx does unless told not to.
     "X-Accel-Buffering": "no",
 }
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +89,20 @@ def framing_for(accept: str) -> Framing | None:
 
 
 class EventStream(Response):
-    """The results of one operation, which ends with its last one, or early: when the client goes, its session ends or
-    the process is told to stop.
+    """The results of one operation. A subscription (``is_live``) ends early when the client goes, its session ends or
+    the process is told to stop; anything else that has begun is finished, as it is without a stream.
 
     A stream that the process breaks off is not completed, so clients take it for a lost connection, and resume.
     """
 
     def __init__(
-        self, framing: Framing, results: AsyncGenerator[ExecutionResult, None], context: Context, heartbeat_s: float
+        self,
+        framing: Framing,
+        results: AsyncGenerator[ExecutionResult, None],
+        context: Context,
+        heartbeat_s: float,
+        *,
+        is_live: bool,
     ) -> None:
         super().__init__(headers=_HEADERS, media_type=framing.media_type)
         del self.headers["content-length"]
@@ -107,23 +110,29 @@ class EventStream(Response):
         self._results = results
         self._context = context
         self._heartbeat_s = heartbeat_s
+        self._is_live = is_live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await _write(send, self._framing.opening)
-        ending = await self._send_all(receive, send)
+        async with _running(self._send_heartbeats(send)):
+            if self._is_live:
+                ending = await self._follow(receive, send)
+            else:
+                await self._send_results(send)
+                ending = self._framing.closing
         await send({"type": "http.response.body", "body": ending})
 
-    async def _send_all(self, receive: Receive, send: Send) -> bytes:
-        """Sends what is to be sent, and returns how the stream ends."""
+    async def _follow(self, receive: Receive, send: Send) -> bytes:
+        """Sends results until something ends the stream, and returns how it ends."""
         async with _running(
             self._send_results(send),
             _session_end(self._context),
             self._context.runtime.stopping.wait(),
             _disconnected(receive),
-            self._send_heartbeats(send),
-        ) as (results, session_end, *others):
-            await asyncio.wait([results, session_end, *others], return_when=asyncio.FIRST_COMPLETED)
+        ) as tasks:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            results, session_end, *_ = tasks
             if session_end.done():
                 await asyncio.wait([results], timeout=LAST_ANSWERS_S)
             if results.done():

@@ -1,7 +1,10 @@
 """How operations are executed: Strawberry's schema with what this one needs besides."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import strawberry
 from graphql import (
@@ -12,6 +15,8 @@ from graphql import (
     Undefined,
     get_operation_ast,
 )
+from graphql import OperationType as GraphQLOperationType
+from graphql.execution import ExecutionResult as CoreResult
 from graphql.execution import Executor as CoreExecutor
 from graphql.type import GraphQLInterfaceType, GraphQLObjectType
 from strawberry.extensions.runner import SchemaExtensionsRunner
@@ -24,17 +29,37 @@ from strawberry.types.graphql import OperationType
 
 from schema.documents import Documents, InvalidDocument
 from schema.errors import EXCEPTION_HANDLERS, publish
+from schema.event_encoder import EventEncoder
 from schema.scalars import SCALARS
+
+T = TypeVar("T")
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
-    """graphql-core's executor, without what it would keep of every event of a subscription until that ends."""
+    """graphql-core's executor, which need not work for most events of a subscription, and keeps nothing of them."""
+
+    @cached_property
+    def _encoder(self) -> EventEncoder:
+        return EventEncoder(self)
 
     def build_per_event_executor(self, payload: Any) -> CoreExecutor[Any]:
+        data = self._encoder.encode(payload)
+        if data is not None:
+            return cast(CoreExecutor[Any], _Executed(CoreResult(data)))
         executor = super().build_per_event_executor(payload)
         # Its keys are ids of lists that are made anew for each event, so what one event adds helps no other.
         executor._relevant_sub_fields = {}
         return executor
+
+
+class _Executed:
+    """In place of an executor: an event's result that is known already."""
+
+    def __init__(self, result: CoreResult) -> None:
+        self._result = result
+
+    def execute_operation(self, serially: bool | None = None) -> CoreResult:
+        return self._result
 
 
 class OperationUnclear(CannotGetOperationTypeError):
@@ -87,6 +112,14 @@ class Schema(strawberry.Schema):
             return False
         return True
 
+    def is_subscription(self, text: str | None, operation_name: str | None) -> bool:
+        """Whether the operation that is asked for has many results; not so where none can be made out."""
+        try:
+            operation = get_operation_ast(self.documents.get(text or ""), operation_name)
+        except InvalidDocument:
+            return False
+        return operation is not None and operation.operation is GraphQLOperationType.SUBSCRIPTION
+
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
     ) -> PreExecutionError | None:
@@ -111,6 +144,10 @@ class Schema(strawberry.Schema):
         context.graphql_document = document
         return None
 
+    async def _execute_operation(self, context: ExecutionContext, *args: Any) -> Any:
+        executing = super()._execute_operation(context, *args)
+        return await (_finish(executing) if context.operation_type is OperationType.MUTATION else executing)
+
     async def _handle_execution_result(
         self, context: ExecutionContext, result: Any, extensions_runner: SchemaExtensionsRunner, **options: Any
     ) -> ExecutionResult:
@@ -122,3 +159,17 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log every error here, the expected ones too; `schema.errors` logs those that matter."""
+
+
+async def _finish(executing: Coroutine[Any, Any, T]) -> T:
+    """What ``executing`` returns. Whoever is cancelled while waiting for it is so only after its end: a mutation
+    happens as a whole, though the client that sent it may have gone.
+    """
+    task = asyncio.create_task(executing)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise

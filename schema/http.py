@@ -99,7 +99,8 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             raise RequestRefused(400, "A subscription has many results: take them over a WebSocket, or as a stream.")
         allowed = METHODS[request.method] | {OperationType.SUBSCRIPTION}
         results = _once(failure) if failure else await self._stream(operation, context, allowed)
-        return EventStream(framing, results, context, self.heartbeat_s)
+        is_live = self.schema.is_subscription(operation.query, operation.operation_name)
+        return EventStream(framing, results, context, self.heartbeat_s, is_live=is_live)
 
     def _find_document(self, operation: GraphQLRequestData, context: Context) -> PreExecutionError | None:
         """Puts the text in place of a hash; or what to answer where that can't be done."""

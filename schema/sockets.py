@@ -1,22 +1,25 @@
 """WebSockets: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md.
 
 Strawberry speaks the protocol. Added here: who calls, a context of its own for each operation, the end of a socket
-whose session ends, and answers instead of crashes for messages that no client should send.
+whose session ends, limits, and answers instead of crashes for messages that no client should send.
 """
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 from typing import Any
 
 import structlog
 from graphql import GraphQLError
-from starlette.websockets import WebSocketState
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
 from core.auth import Principal
-from core.errors import SynapseError, Unauthenticated
+from core.errors import RateLimited, SynapseError, Unauthenticated
+from models.database import is_transient
 from resolvers.context import Context
 from schema.errors import publish
 from schema.execution import Schema
@@ -25,9 +28,11 @@ from services import sessions
 
 FORBIDDEN = 4403
 INTERNAL_ERROR = 1011
+TRY_AGAIN_LATER = 1013
 # RFC 6455 gives a close frame's reason this much room.
 MAX_REASON_BYTES = 123
 MAX_ID_CHARS = 128
+MAX_OPERATIONS = 100
 # How long an answer that is under way may take, once its session has ended.
 LAST_ANSWERS_S = 0.3
 
@@ -49,15 +54,22 @@ def bearer(authorization: object) -> str | None:
 
 
 class SocketAdapter(ASGIWebSocketAdapter):
-    """The socket, which may be closed more than once, and for longer reasons than fit."""
+    """The socket, which may be closed more than once, by its peer first, and for longer reasons than fit.
+
+    What is sent to a peer who has left is dropped: operations end when the socket does, and not by an error each.
+    """
 
     async def send_json(self, message: Mapping[str, object]) -> None:
+        # A subscription that has thousands of events ready leaves the others their turn in between.
+        await asyncio.sleep(0)
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
-            await super().send_json(message)
+            with suppress(WebSocketDisconnected):
+                await super().send_json(message)
 
     async def close(self, code: int, reason: str) -> None:
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
-            await super().close(code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
+            with suppress(WebSocketDisconnect):
+                await super().close(code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
 
 
 class Socket(BaseGraphQLTransportWSHandler[Context, None]):
@@ -67,12 +79,22 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     principal: Principal | None = None
     watcher: asyncio.Task[None] | None = None
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Those of `operations`, and those that the client has completed and that are not at their end yet.
+        self._running: set[asyncio.Task[None]] = set()
+
     async def handle_message(self, message: Any) -> None:
+        # Thousands may have come at once, and the other sockets get their turn in between.
+        await asyncio.sleep(0)
         problem = _malformed(message)
         if problem:
             await self.handle_invalid_message(problem)
-        else:
+            return
+        try:
             await super().handle_message(message)
+        except Exception as error:
+            await self._fail(error)
 
     async def handle_connection_init(self, message: Any) -> None:
         payload = message.get("payload") or {}
@@ -86,21 +108,32 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         if self.principal and self.watcher is None:
             self.watcher = asyncio.create_task(self._watch(self.principal))
 
+    async def handle_ping(self, message: Any) -> None:
+        payload = message.get("payload")
+        await self.send_message({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+
     async def handle_subscribe(self, message: Any) -> None:
-        payload = message["payload"]
-        try:
-            query = document_of(
-                self.context.runtime.documents, self.schema, payload.get("query"), payload.get("extensions")
-            )
-        except SynapseError as error:
-            # Neither may be answered: the base class closes the socket instead.
-            if self.connection_acknowledged and message["id"] not in self.operations:
+        id, query = message["id"], ""
+        # Otherwise nothing may be answered: the base class closes the socket.
+        if self.connection_acknowledged and id not in self.operations:
+            try:
+                query = self._query_of(message["payload"])
+            except SynapseError as error:
                 failure = publish(GraphQLError(error.message, original_error=error), self.context.request_id)
-                await self.send_message({"id": message["id"], "type": "error", "payload": [failure.formatted]})
+                await self.send_message({"id": id, "type": "error", "payload": [failure.formatted]})
                 return
-            query = ""
-        found: Any = {**message, "payload": {**payload, "query": query or ""}}
+        found: Any = {**message, "payload": {**message["payload"], "query": query}}
         await super().handle_subscribe(found)
+        if (operation := self.operations.get(id)) and operation.task:
+            self._running.add(operation.task)
+            operation.task.add_done_callback(self._running.discard)
+
+    def _query_of(self, payload: Mapping[str, Any]) -> str:
+        """Raises RateLimited, or SynapseError for a persisted document that is not there or not right."""
+        if len(self._running) >= MAX_OPERATIONS:
+            raise RateLimited(f"A socket carries at most {MAX_OPERATIONS} operations at once.", retry_after_ms=0)
+        documents = self.context.runtime.documents
+        return document_of(documents, self.schema, payload.get("query"), payload.get("extensions")) or ""
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         context = Context(self.context.runtime)
@@ -119,7 +152,26 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     async def shutdown(self) -> None:
         if self.watcher:
             self.watcher.cancel()
+        for task in self._running:
+            task.cancel()
         await super().shutdown()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def _fail(self, error: Exception) -> None:
+        """Closes the socket for a fault of ours, which is logged."""
+        log.error("socket_failed", request_id=self.context.request_id, exc_info=error)
+        if is_transient(error):
+            await self.websocket.close(TRY_AGAIN_LATER, "Try again later")
+        else:
+            await self.websocket.close(INTERNAL_ERROR, "Internal error")
+
+    async def _send_result_stream(self, operation: Operation[Context, None], result_source: Any) -> None:
+        try:
+            await super()._send_result_stream(operation, result_source)
+        except Exception as error:  # such as a result that JSON can't express
+            failure = GraphQLError(str(error), original_error=error)
+            await operation.send_initial_errors([publish(failure, self.context.request_id)])
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> None:
@@ -134,9 +186,8 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         """Closes the socket once its session has ended or its access token has expired."""
         try:
             reason = await sessions.ended(self.context.runtime.bus, principal)
-        except Exception:
-            log.exception("session_watch_failed")
-            await self.websocket.close(INTERNAL_ERROR, "Internal error")
+        except Exception as error:
+            await self._fail(error)
             return
         tasks = [operation.task for operation in self.operations.values() if operation.task]
         if tasks:

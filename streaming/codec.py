@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from core.events import LoggedEvent, RunEventBody
+from core.events import LoggedEvent, RunEventBody, TextDelta
 
 # The names are stored with the events, so a class that is renamed must stay known by its old name.
 _BODIES: dict[str, type[RunEventBody]] = {body.__name__: body for body in get_args(RunEventBody)}
@@ -71,6 +71,9 @@ def storable(body: RunEventBody) -> RunEventBody:
 
     Models may say anything, and one character must not cost a run its answer.
     """
+    if type(body) is TextDelta:
+        text = _clean_text(body.text)
+        return body if text == body.text else TextDelta(text)
     values = [getattr(body, name) for name in body.__slots__]
     clean = [_clean(value) for value in values]
     return body if clean == values else type(body)(*clean)
@@ -91,4 +94,6 @@ def _clean(value: Any) -> Any:
 def _clean_text(text: str) -> str:
     if not text.isascii():
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if "\x00" not in text:
+        return text
     return text.replace("\x00", "\ufffd")

@@ -1,10 +1,11 @@
 """Text in pieces: merging those that are adjacent, and what stands of them in the end."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from core.events import LoggedEvent, ReasoningDelta, RunRewound, TextDelta
+from core.events import LoggedEvent, ReasoningDelta, RunEventBody, RunRewound, TextDelta
 
 MAX_MERGED_CHARS = 256 * 1024
 """No longer text is made by merging, which bounds the memory that a reader takes."""
@@ -25,16 +26,20 @@ def merge(earlier: LoggedEvent, later: LoggedEvent) -> LoggedEvent | None:
 
     It covers ``earlier.first_seq`` to ``later.seq``, and happened when ``later`` did.
     """
-    match earlier.body, later.body:
-        case TextDelta(before), TextDelta(after):
-            body: TextDelta | ReasoningDelta = TextDelta(before + after)
-        case ReasoningDelta(before), ReasoningDelta(after):
-            body = ReasoningDelta(before + after)
-        case _:
-            return None
-    if earlier.step_id != later.step_id or len(body.text) > MAX_MERGED_CHARS:
+    return grown(earlier, later.body, later.step_id, later.seq, later.at)
+
+
+def grown(delta: LoggedEvent, body: RunEventBody, step_id: UUID | None, seq: int, at: datetime) -> LoggedEvent | None:
+    """``delta`` with the text of another of the same kind and step, up to number ``seq``; None when it is none."""
+    kind = type(body)
+    if kind is not type(delta.body) or delta.step_id != step_id:
         return None
-    return LoggedEvent(later.run_id, later.seq, earlier.first_seq, later.at, later.step_id, body)
+    # Asked for the kind of every token that comes, so in the quickest way there is.
+    if kind is TextDelta or kind is ReasoningDelta:
+        text: str = delta.body.text + body.text  # type: ignore[union-attr]
+        if len(text) <= MAX_MERGED_CHARS:
+            return LoggedEvent(delta.run_id, seq, delta.first_seq, at, step_id, kind(text))
+    return None
 
 
 def extend(events: list[LoggedEvent], more: Iterable[LoggedEvent]) -> None:
@@ -57,12 +62,15 @@ class StandingText:
             self.add(event)
 
     def add(self, event: LoggedEvent) -> None:
-        """Take the next event into account. Pieces of a delta that is still growing share one ``seq``."""
-        match event.body:
-            case TextDelta(text):
-                self._pieces.append((event.seq, event.step_id, text))
-            case RunRewound(to_seq):
-                self._pieces = [piece for piece in self._pieces if piece[1] != event.step_id or piece[0] <= to_seq]
+        """Take the next event into account."""
+        self.add_body(event.body, event.step_id, event.seq)
+
+    def add_body(self, body: RunEventBody, step_id: UUID | None, seq: int) -> None:
+        """Take what an event says into account. Pieces of a delta that is still growing share one ``seq``."""
+        if type(body) is TextDelta:
+            self._pieces.append((seq, step_id, body.text))
+        elif isinstance(body, RunRewound):
+            self._pieces = [piece for piece in self._pieces if piece[1] != step_id or piece[0] <= body.to_seq]
 
     def of_step(self, step_id: UUID) -> str:
         """What the model said in that step."""

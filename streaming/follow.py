@@ -51,7 +51,7 @@ async def follow(
     """
     async with bus.subscribe(channel(run_id)) as subscription:
         tail = _Tail(bus, subscription, run_id, workspace_id, after)
-        if await tail.is_at_end():
+        if await tail.begin():
             return
         pace = _Pace(max_hz)
         pending: list[LoggedEvent] = []
@@ -111,20 +111,39 @@ class _Tail:
         self._workspace_id = workspace_id
         self._cursor = cursor
         self._clock = asyncio.get_running_loop().time
-        # Whether the log may hold events after the cursor that no hint will bring.
+        # What the log held when it was looked at first.
+        self._unread: list[LoggedEvent] = []
+        # Whether it may hold events after the cursor that no hint will bring.
         self._behind = True
         self._poll_at = math.inf
 
-    async def is_at_end(self) -> bool:
-        """Whether nothing can come any more; raises ValidationFailed for a cursor that is not within the log."""
-        newest = await self._query(lambda connection: last_seq(connection, self._run_id))
+    async def begin(self) -> bool:
+        """Read what is there; true when nothing can come any more.
+
+        Raises:
+            ValidationFailed: the cursor is not within the log.
+        """
+        newest, page = await self._query(self._look)
         if not 0 <= self._cursor <= newest:
             raise ValidationFailed(f"after must be from 0 to {newest}, the newest event's number.", ("after",))
-        here = await self._query(lambda connection: read(connection, self._run_id, self._cursor - 1, 1))
-        return any(isinstance(event.body, RunFinished) for event in here)
+        self._behind = len(page) == PAGE_EVENTS
+        here = page.pop(0) if page and page[0].seq == self._cursor else None
+        if here is not None and isinstance(here.body, RunFinished):
+            return True
+        self._advance(page)
+        self._unread = page
+        return False
+
+    async def _look(self, connection: Connection) -> tuple[int, list[LoggedEvent]]:
+        """The newest event's number, and a page that begins with the event at the cursor."""
+        newest = await last_seq(connection, self._run_id)
+        return newest, await read(connection, self._run_id, self._cursor - 1, PAGE_EVENTS)
 
     async def next(self, deadline: float = math.inf) -> list[LoggedEvent]:
         """The events that come next; none, when there are none by ``deadline``."""
+        if self._unread:
+            page, self._unread = self._unread, []
+            return page
         while True:
             if self._behind and (page := await self._read_page()):
                 return page
@@ -165,10 +184,13 @@ class _Tail:
     async def _read_page(self) -> list[LoggedEvent]:
         page = await self._query(lambda connection: read(connection, self._run_id, self._cursor, PAGE_EVENTS))
         self._behind = len(page) == PAGE_EVENTS
+        self._advance(page)
+        return page
+
+    def _advance(self, page: list[LoggedEvent]) -> None:
         if page:
             self._cursor = page[-1].seq
         self._put_off_poll()
-        return page
 
     async def _query(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
         async def attempt(_again: bool) -> T:

@@ -7,7 +7,6 @@ soon as it was said, a busy one stores more at once.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -19,13 +18,18 @@ from core.events import LoggedEvent, ReasoningDelta, RunEventBody, TextDelta
 from models.database import fetch, is_transient, transaction
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
-from streaming.deltas import StandingText, merge
-from streaming.log import Ownership, insert_owned, last_seq, publish, standing_text
+from streaming.deltas import StandingText, grown
+from streaming.log import Ownership, insert_owned, publish, standing_text
 from streaming.retry import retried
 
 ROOM_CHARS = 64 * 1024
 """How much of one run may wait to be stored before `RunWriter.room` holds up who appends."""
 GIVE_UP_S = 30.0
+
+_LAST_SEQ_OF_OWNED = """
+SELECT (SELECT coalesce(max(seq), 0) FROM run_events WHERE run_id = runs.id) AS last
+FROM runs WHERE id = $1 AND epoch = $2
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -63,11 +67,12 @@ class EventLog:
 
         async def attempt(_again: bool) -> RunWriter:
             async with transaction([workspace_id]) as connection:
-                if not await fetch(connection, "SELECT FROM runs WHERE id = $1 AND epoch = $2", run_id, epoch):
+                owned = await fetch(connection, _LAST_SEQ_OF_OWNED, run_id, epoch)
+                if not owned:
                     raise RunLost("Another process owns the run now.")
-                seq = await last_seq(connection, run_id)
-                text = await standing_text(connection, run_id)
-            return RunWriter(self, run_id, workspace_id, epoch, seq, text)
+                # Nobody can have said anything before its first epoch.
+                text = await standing_text(connection, run_id) if epoch > 1 else StandingText()
+            return RunWriter(self, run_id, workspace_id, epoch, int(owned[0]["last"]), text)
 
         return await retried(attempt, self._give_up_s)
 
@@ -193,18 +198,16 @@ class RunWriter:
         """
         if self._failure is not None:
             raise self._failure
-        body = storable(body)
+        body, at = storable(body), datetime.now(UTC)
         self._pending_chars += _size(body)
-        event = LoggedEvent(self.run_id, self._last_seq, self._last_seq, datetime.now(UTC), step_id, body)
-        grown = merge(self._pending[-1], event) if self._pending else None
-        if grown is not None:
-            self._pending[-1] = grown
+        delta = grown(self._pending[-1], body, step_id, self._last_seq, at) if self._pending else None
+        if delta is not None:
+            self._pending[-1] = delta
         else:
             self._last_seq += 1
-            event = replace(event, seq=self._last_seq, first_seq=self._last_seq)
-            self._pending.append(event)
-        self.text.add(event)
-        self._log.notice(self)
+            self._pending.append(LoggedEvent(self.run_id, self._last_seq, self._last_seq, at, step_id, body))
+            self._log.notice(self)
+        self.text.add_body(body, step_id, self._last_seq)
 
     async def flush(self) -> None:
         """Wait until all that was appended is committed and published.
@@ -221,6 +224,8 @@ class RunWriter:
         Raises:
             RunLost, LogUnavailable: as `flush`.
         """
+        if self._failure is None and self._pending_chars < ROOM_CHARS:
+            return
         await self._wait_until(lambda: self._pending_chars < ROOM_CHARS)
 
     def text_sha256(self) -> str:
@@ -280,6 +285,6 @@ def _unavailable(cause: Exception) -> LogUnavailable:
 
 
 def _size(body: RunEventBody) -> int:
-    if isinstance(body, TextDelta | ReasoningDelta):
+    if type(body) is TextDelta or type(body) is ReasoningDelta:
         return len(body.text)
     return len(encode_body(body)[1])

@@ -8,8 +8,8 @@ const config: CodegenConfig = {
       preset: "client",
       presetConfig: {
         fragmentMasking: false,
-        // Every operation that this client can send, by its SHA-256: for allow-lists.
-        persistedDocuments: true,
+        // Every operation that this client can send, by its SHA-256: what the server's PERSISTED_DOCUMENTS names.
+        persistedDocuments: { hashAlgorithm: "sha256" },
       },
       config: {
         // Types only, so that Node runs the code as it is.

@@ -1,6 +1,7 @@
 """The whole server, for tests that are clients of it."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,9 @@ from tests.servers.redis import redis_server
 from tests.upstream.fixtures import upstream
 from tests.upstream.server import Upstream
 
+MANIFEST = Path(__file__).parents[2] / "clients" / "typescript" / "src" / "generated" / "persisted-documents.json"
+STALLED_CLIENT_TIMEOUT_S = 2.0
+
 __all__ = ["redis_server", "upstream"]
 
 
@@ -22,7 +26,10 @@ __all__ = ["redis_server", "upstream"]
 async def server(database_url: str, pool: None) -> AsyncIterator[Server]:
     """A server without an executor, on this test process's database. Tests below the API share its pool meanwhile."""
     await database.close()
-    async with serve(settings_for(database_url)) as running:
+    settings = settings_for(
+        database_url, persisted_documents=MANIFEST, stalled_client_timeout_s=STALLED_CLIENT_TIMEOUT_S
+    )
+    async with serve(settings) as running:
         add_probe(running)
         yield running
     await database.connect(database_url, pool_size=10)

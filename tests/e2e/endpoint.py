@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import strawberry
@@ -13,11 +14,19 @@ from schema.errors import ForbiddenError
 from schema.execution import Schema
 from schema.http import GraphQLEndpoint
 from schema.info import Info
+from schema.scalars import JSON
 from tests.servers.app import Server
 
 PATH = "/probe"
+IMPATIENT_PATH = "/impatient"
+IMPATIENCE = timedelta(seconds=0.2)
 PUSHED: dict[str, asyncio.Queue[int]] = {}
+TAKEN: dict[str, int] = {}
 SECRET = "postgresql://user:secret@host"
+
+begun: list[str] = []
+ended: list[str] = []
+"""Names of fields that began their work, and of those that ended it, one way or another."""
 
 
 @strawberry.type
@@ -45,6 +54,19 @@ class Query:
         raise ValidationFailed("Too much.", ("input", "amount"))
 
     @strawberry.field
+    async def huge(self) -> JSON:
+        """What JSON can't express."""
+        return JSON([10**30])
+
+    @strawberry.field
+    async def wait(self, name: str) -> int:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(name)
+        return 1
+
+    @strawberry.field
     async def request_id(self, info: Info) -> str:
         return info.context.request_id
 
@@ -64,6 +86,24 @@ class Mutation:
     @strawberry.mutation
     async def forbid(self) -> Done | ForbiddenError:
         raise Forbidden("Not you.")
+
+    @strawberry.mutation
+    async def take(self, of: str) -> int:
+        """What a test puts into the queue of that name, which is there until then."""
+        queue = PUSHED[of] = asyncio.Queue()
+        try:
+            TAKEN[of] = await queue.get()
+        finally:
+            del PUSHED[of]
+        return TAKEN[of]
+
+    @strawberry.mutation
+    async def work(self, name: str) -> Done:
+        """Takes two steps."""
+        begun.append(name)
+        await asyncio.sleep(0.1)
+        ended.append(name)
+        return Done(ok=True)
 
     @strawberry.mutation
     async def invalidate(self) -> Done | ForbiddenError:
@@ -94,6 +134,15 @@ class Subscription:
         yield 1
 
     @strawberry.subscription
+    async def flood(self, name: str, size: int = 10_000) -> AsyncIterator[str]:
+        """As much as its subscriber takes."""
+        try:
+            while True:
+                yield "x" * size
+        finally:
+            ended.append(name)
+
+    @strawberry.subscription
     async def refuse(self, after: int = 0) -> AsyncIterator[int]:
         for number in range(after):
             yield number
@@ -113,3 +162,6 @@ def add_probe(server: Server) -> None:
     """Serve the probe beside the product's endpoint."""
     endpoint = Probe(Schema(Query, Mutation, Subscription), Path("/nowhere"))
     server.app.router.routes.extend([Route(PATH, endpoint), WebSocketRoute(PATH, endpoint)])
+    impatient = GraphQLEndpoint(Schema(Query), Path("/nowhere"))
+    impatient.connection_init_wait_timeout = IMPATIENCE
+    server.app.router.routes.append(WebSocketRoute(IMPATIENT_PATH, impatient))

@@ -9,7 +9,7 @@ import pytest
 
 from core.auth import KeyRing
 from tests.accounts import SIGN_OUT, Member, sign_up
-from tests.e2e.endpoint import PATH, PUSHED, SECRET
+from tests.e2e.endpoint import PATH, PUSHED, SECRET, TAKEN
 from tests.event_streams import ACCEPTS, complete, stream
 from tests.operations import RUN_EVENTS, create_agent, event_of, get_run, start_run, watch
 from tests.servers.app import Server
@@ -18,6 +18,7 @@ from tests.upstream.server import Upstream
 
 TICKS = "subscription ($to: Int!) { ticks(to: $to) { number } }"
 SILENCE = "subscription { silence }"
+TAKE = "mutation ($of: String!) { take(of: $of) }"
 PUSHED_TO = "subscription ($to: String!) { pushed(to: $to) }"
 
 pytestmark = pytest.mark.parametrize("accept", ACCEPTS, ids=["sse", "multipart"])
@@ -126,6 +127,18 @@ async def test_a_client_that_goes_leaves_nothing_behind(server: Server, accept: 
     async with asyncio.timeout(10):
         while name in PUSHED:  # noqa: ASYNC110  # a queue is no event
             await asyncio.sleep(0.01)
+
+
+async def test_a_mutation_that_has_begun_is_finished_although_its_client_has_gone(server: Server, accept: str) -> None:
+    name, only = uuid4().hex, accept.removesuffix(",application/json")
+    async with stream(server.client(path=PATH), only, TAKE, of=name):
+        queue = await pushing(name)
+    await asyncio.sleep(0.3)
+    queue.put_nowait(5)
+    async with asyncio.timeout(10):
+        while name in PUSHED:  # noqa: ASYNC110  # a queue is no event
+            await asyncio.sleep(0.01)
+    assert TAKEN[name] == 5
 
 
 async def test_a_run_goes_on_when_its_watcher_goes_and_the_stream_resumes(

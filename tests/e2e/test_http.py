@@ -10,6 +10,7 @@ import structlog
 
 from schema.http import NO_GRAPHIQL
 from tests.e2e.endpoint import PATH, SECRET
+from tests.event_streams import complete
 from tests.servers.app import Server
 
 
@@ -101,3 +102,11 @@ async def test_a_browser_gets_a_page_or_is_told_how_to_build_it(server: Server) 
 async def test_introspection_answers(server: Server) -> None:
     data: dict[str, Any] = await server.client().execute("{ __schema { queryType { name } } }")
     assert data["__schema"]["queryType"]["name"] == "Query"
+
+
+@pytest.mark.parametrize("accept", ["application/json, text/event-stream", "multipart/mixed;subscriptionSpec=1.0, */*"])
+async def test_who_takes_streams_as_well_gets_one_where_there_are_many_answers(server: Server, accept: str) -> None:
+    client = server.client(path=PATH)
+    assert (await client.post(b'{"query": "{ __typename }"}', Accept=accept)).data == {"__typename": "Query"}
+    [result] = await complete(client, accept, "subscription { ticks(to: 1) { number } }")
+    assert result == {"data": {"ticks": {"number": 1}}}

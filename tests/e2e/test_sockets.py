@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,12 +16,22 @@ from core.auth import KeyRing
 from core.ids import IdPrefix
 from models.database import transaction
 from models.users import User
+from schema.http import CONNECTION_INIT_TIMEOUT
+from schema.sockets import MAX_OPERATIONS
 from tests.accounts import SIGN_OUT, Member, sign_up
-from tests.client import OperationFailed
-from tests.e2e.endpoint import PATH, SECRET
+from tests.client import Json, OperationFailed
+from tests.e2e.endpoint import IMPATIENT_PATH, PATH, SECRET, begun, ended
+from tests.operations import new_key
 from tests.servers.app import Server
 
 VIEWER = "{ viewer { id } }"
+FLOOD = "subscription ($name: String!) { flood(name: $name) }"
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.01)
 
 
 async def refusal(server: Server, *messages: object, init: bool = True) -> tuple[int, str]:
@@ -76,6 +87,9 @@ async def test_a_signed_out_session_opens_no_socket(server: Server) -> None:
         b"\x00\x01",
         b'{"type": "ping"}',
         {"type": "nonsense"},
+        {"type": "connection_ack"},
+        {"type": "next", "id": "1", "payload": {}},
+        {"type": "error", "id": "1", "payload": []},
         {"type": "n" * 1000},
         {"type": 5},
         {"type": ["ping"]},
@@ -92,7 +106,11 @@ async def test_a_signed_out_session_opens_no_socket(server: Server) -> None:
         {"type": "subscribe", "id": "1", "payload": {"query": 5}},
         {"type": "subscribe", "id": "1", "payload": {"query": VIEWER, "variables": []}},
         {"type": "subscribe", "id": "1", "payload": {"query": VIEWER, "operationName": 5}},
+        {"type": "subscribe", "id": "1", "payload": {"query": VIEWER, "extensions": []}},
         "[" * 100_000,
+        '{"type": "ping", "payload": {"a": "\\ud800"}}',
+        '{"type": "ping", "payload": {"a": NaN}}',
+        '{"type": "ping", "payload": {"a": "\x00"}}',
     ],
     ids=lambda message: str(message)[:60],
 )
@@ -117,11 +135,100 @@ async def test_connection_init_comes_once(server: Server) -> None:
     assert (await refusal(server, {"type": "connection_init"}))[0] == 4429
 
 
-async def test_the_older_protocol_is_not_spoken(server: Server) -> None:
-    url = f"{server.url}/graphql".replace("http", "ws", 1)
-    async with connect(url) as connection:
+@pytest.mark.parametrize("offered", [None, ["graphql-ws"], ["mqtt", "graphql-ws"]], ids=str)
+async def test_no_other_protocol_is_spoken(server: Server, offered: list[Subprotocol] | None) -> None:
+    async with connect(f"{server.url}/graphql".replace("http", "ws", 1), subprotocols=offered) as connection:
         await connection.wait_closed()
         assert connection.close_code == 4406
+
+
+async def test_of_several_protocols_ours_is_taken(server: Server) -> None:
+    offered = [Subprotocol("graphql-ws"), Subprotocol("graphql-transport-ws")]
+    async with connect(f"{server.url}/graphql".replace("http", "ws", 1), subprotocols=offered) as connection:
+        assert connection.subprotocol == "graphql-transport-ws"
+
+
+async def test_who_does_not_say_connection_init_in_time_is_sent_away(server: Server) -> None:
+    assert timedelta(seconds=10) == CONNECTION_INIT_TIMEOUT
+    async with server.client(path=IMPATIENT_PATH).open() as socket:
+        await socket.send(type="ping")
+        assert await socket.receive() == {"type": "pong"}
+        assert (await socket.closed())[0] == 4408
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"a": [1, None, "é\x00"]}], ids=str)
+async def test_a_ping_is_answered_with_its_payload_at_any_time(server: Server, payload: Json | None) -> None:
+    ping: Json = {"type": "ping"} if payload is None else {"type": "ping", "payload": payload}
+    pong = ping | {"type": "pong"}
+    async with server.client().open() as socket:
+        await socket.send(**ping)
+        assert await socket.receive() == pong
+        await socket.send(type="connection_init")
+        assert await socket.receive() == {"type": "connection_ack"}
+        await socket.send(**ping)
+        assert await socket.receive() == pong
+
+
+async def test_what_needs_no_answer_gets_none(server: Server) -> None:
+    async with server.client().connect() as socket:
+        await socket.send(type="pong", payload={"a": 1})
+        await socket.send(type="complete", id="nothing")
+        assert [result async for result in socket.stream(VIEWER)] == [{"data": {"viewer": None}}]
+
+
+async def test_an_id_can_be_used_again_right_after_its_completion(server: Server) -> None:
+    async with server.client(path=PATH).connect() as socket:
+        for number in range(1, 20):
+            await socket.send(id="1", type="subscribe", payload={"query": "subscription { silence }"})
+            await socket.send(id="1", type="complete")
+            query = f"subscription {{ ticks(to: {number}) {{ number }} }}"
+            await socket.send(id="1", type="subscribe", payload={"query": query})
+            answers = [await socket.receive() for _ in range(number + 1)]
+            assert [answer["type"] for answer in answers] == ["next"] * number + ["complete"]
+
+
+async def test_complete_stops_a_query_and_a_subscription(server: Server) -> None:
+    async with server.client(path=PATH).connect() as socket:
+        for query in ("query ($name: String!) { wait(name: $name) }", FLOOD):
+            name = new_key()
+            id = await socket.subscribe(query, name=name)
+            await asyncio.sleep(0.1)
+            await socket.send(id=id, type="complete")
+            await until(lambda: name in ended)  # noqa: B023  # it is awaited right here
+        # Who has not read all that lies ready can't close in good order.
+        socket.connection.transport.abort()
+
+
+@pytest.mark.parametrize("leave", ["complete", "close"])
+async def test_a_mutation_is_finished_though_its_client_no_longer_waits(server: Server, leave: str) -> None:
+    name = new_key()
+    async with server.client(path=PATH).connect() as socket:
+        id = await socket.subscribe("mutation ($name: String!) { work(name: $name) { ok } }", name=name)
+        await until(lambda: name in begun)
+        if leave == "complete":
+            await socket.send(id=id, type="complete")
+            assert [result async for result in socket.stream("{ requestId }")], "its answer comes no more"
+    await until(lambda: name in ended)
+
+
+async def test_a_socket_carries_so_many_operations_and_refuses_the_next(server: Server) -> None:
+    async with server.client(path=PATH).connect() as socket:
+        ids = [await socket.subscribe("subscription { silence }") for _ in range(MAX_OPERATIONS)]
+        with pytest.raises(OperationFailed) as refused:
+            [result async for result in socket.stream("{ requestId }")]
+        assert refused.value.errors[0]["extensions"]["code"] == "RATE_LIMITED"
+        await socket.send(id=ids[0], type="complete")
+        await socket.send(type="ping")
+        assert await socket.receive() == {"type": "pong"}
+        assert [result async for result in socket.stream("{ requestId }")]
+
+
+async def test_an_answer_that_cannot_be_written_fails_alone(server: Server) -> None:
+    async with server.client(path=PATH).connect() as socket:
+        with pytest.raises(OperationFailed) as failed:
+            [result async for result in socket.stream("{ huge }")]
+        assert failed.value.errors[0]["extensions"]["code"] == "INTERNAL"
+        assert [result async for result in socket.stream("{ requestId }")]
 
 
 async def test_a_document_that_cannot_run_fails_alone(server: Server) -> None:

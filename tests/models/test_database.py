@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -43,7 +45,7 @@ async def all_at_once() -> None:
         await asyncio.gather(*(hold() for _ in range(POOL_SIZE)))
 
 
-@pytest.mark.parametrize("statement", ["BEGIN;", "set_config", "SELECT 1 AS one", "COMMIT;", "RESET ALL"])
+@pytest.mark.parametrize("statement", ["BEGIN;", "SELECT 1 AS one", "COMMIT;"])
 async def test_a_connection_that_breaks_spoils_no_later_transaction(proxy: PostgresProxy, statement: str) -> None:
     proxy.lose_answer_to(statement)
     with pytest.raises(Exception) as failure:  # noqa: PT011  # of many kinds
@@ -62,6 +64,44 @@ async def test_a_cancelled_transaction_gives_its_connection_back(proxy: Postgres
         with suppress(asyncio.CancelledError):
             await task
     await all_at_once()
+
+
+async def test_nothing_of_a_transaction_is_left_to_the_next_on_its_connection(pool: None) -> None:
+    everything = """
+    SELECT pg_backend_pid() AS connection, current_setting('app.workspace_ids', true) AS workspace_ids,
+           current_setting('app.user_id', true) AS user_id, current_setting('app.email', true) AS email,
+           current_setting('app.token_hash', true) AS token_hash, current_setting('app.executor', true) AS executor,
+           current_setting('app.key_rotation', true) AS key_rotation
+    """
+    id = uuid4()
+    scope: Any = {"user_id": id, "email": "o'x@y.z", "token_hash": "\\'", "executor": True, "key_rotation": True}
+    for fails in (False, True):
+        with suppress(ZeroDivisionError):
+            async with transaction([id, id], **scope) as connection:
+                [within] = await fetch(connection, everything)
+                assert within == {
+                    "connection": within["connection"],
+                    "workspace_ids": f"{id},{id}",
+                    "user_id": str(id),
+                    "email": "o'x@y.z",
+                    "token_hash": "\\'",
+                    "executor": "on",
+                    "key_rotation": "on",
+                }
+                if fails:
+                    raise ZeroDivisionError
+        async with transaction() as connection:
+            [after] = await fetch(connection, everything)
+        assert after.pop("connection") == within["connection"]
+        assert not any(after.values())
+
+
+async def test_transactions_do_not_nest(pool: None) -> None:
+    async with transaction() as connection:
+        with pytest.raises(RuntimeError, match="nest"):
+            await one()
+        assert await fetch(connection, "SELECT 1 AS one") == [{"one": 1}]
+    assert await one() == 1
 
 
 async def test_only_what_another_attempt_may_cure_is_transient() -> None:

@@ -1,19 +1,14 @@
-// subscribe.mjs URL TOKEN QUERY VARIABLES_JSON
+// subscribe.mjs CLIENT URL TOKEN QUERY VARIABLES_JSON
 //
-// Subscribes as any web page would and prints each result as a line of JSON. Exits 0 when the server completes the
-// subscription; otherwise 1, with {errors} of GraphQL, {code, reason} of the closed socket or {message} on standard error.
+// Subscribes as any web page would, with the npm client of that name, and prints each result as a line of JSON. Exits 0
+// when the server completes the subscription; otherwise 1, with {errors} of GraphQL, {code, reason} of the closed socket
+// or {message} on standard error.
 
-import { createClient } from "graphql-ws";
+const [client, url, token, query, variables] = process.argv.slice(2);
 
-const [url, token, query, variables] = process.argv.slice(2);
-
-const client = createClient({
-  url,
-  connectionParams: { Authorization: `Bearer ${token}` },
-});
-
+const { subscribe } = await import(`./clients/${client}.mjs`);
 try {
-  for await (const result of client.iterate({ query, variables: JSON.parse(variables) })) {
+  for await (const result of subscribe(url, token, { query, variables: JSON.parse(variables) })) {
     console.log(JSON.stringify(result));
   }
 } catch (problem) {

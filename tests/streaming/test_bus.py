@@ -8,7 +8,7 @@ import pytest
 
 from streaming.bus import Bus, Missed
 from streaming.redis_publisher import OUTBOX_BOUND
-from streaming.subscription import QUEUE_BOUND
+from streaming.subscription import QUEUE_BOUND, QUEUE_BYTES
 from tests.streaming.waiting import PATIENCE_S, is_silent, receive, receive_until
 
 
@@ -68,6 +68,16 @@ async def test_a_slow_subscriber_loses_the_oldest_is_told_once_and_slows_nobody(
         assert await receive_until(slow, messages[-1]) == messages[-QUEUE_BOUND:]
         await bus.publish(channel, b"caught up")
         assert await receive(slow) == b"caught up"
+
+
+async def test_a_slow_subscriber_holds_few_of_messages_that_are_large(bus: Bus, channel: str) -> None:
+    messages = [b"%d" % number + bytes(QUEUE_BYTES // 4) for number in range(20)]
+    async with bus.subscribe(channel) as slow, bus.subscribe(channel) as quick:
+        for message in messages:
+            await bus.publish(channel, message)
+            assert await receive(quick) == message
+        assert await receive(slow) == Missed()
+        assert await receive_until(slow, messages[-1]) == messages[-3:]
 
 
 async def test_a_burst_does_not_overflow_a_subscriber_who_keeps_up(bus: Bus, channel: str) -> None:

@@ -1,5 +1,7 @@
 import { Client, type Exchange, fetchExchange, subscriptionExchange } from "@urql/core";
 import { authExchange } from "@urql/exchange-auth";
+import { persistedExchange } from "@urql/exchange-persisted";
+import type { DocumentNode } from "graphql";
 import { createClient as createSocket } from "graphql-ws";
 import { dataOf, isUnauthenticated, payload } from "./errors.ts";
 import { RefreshSessionDocument, type SessionFragment } from "./generated/graphql.ts";
@@ -24,8 +26,12 @@ export class Session {
   }
 }
 
-/** A GraphQL client of the server at `address`, such as http://127.0.0.1:8000, that keeps its `session` alive. */
-export function createClient(address: string, session: Session): Client {
+/**
+ * A GraphQL client of the server at `address`, such as http://127.0.0.1:8000, that keeps its `session` alive.
+ *
+ * `trusted`: the server knows `generated/persisted-documents.json`, so that the text of no operation need ever be sent.
+ */
+export function createClient(address: string, session: Session, { trusted = false } = {}): Client {
   const endpoint = new URL("/graphql", address);
   const socketEndpoint = new URL(endpoint);
   socketEndpoint.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
@@ -42,6 +48,7 @@ export function createClient(address: string, session: Session): Client {
     preferGetMethod: false,
     exchanges: [
       keepSignedIn(session),
+      sendHashes(trusted),
       fetchExchange,
       subscriptionExchange({
         forwardSubscription: (request) => ({
@@ -50,6 +57,22 @@ export function createClient(address: string, session: Session): Client {
       }),
     ],
   });
+}
+
+/** Sends the hash of an operation in place of its text, which follows only where the server does not know the hash. */
+function sendHashes(trusted: boolean): Exchange {
+  return persistedExchange({
+    enableForMutation: true,
+    enableForSubscriptions: true,
+    preferGetForPersistedQueries: false,
+    enforcePersistedQueries: trusted,
+    ...(trusted && { generateHash: async (_text, document) => generatedHash(document) }),
+  });
+}
+
+/** The key of a generated document in `persisted-documents.json`, which is the hash of its text there. */
+function generatedHash(document: DocumentNode): string {
+  return (document as DocumentNode & { __meta__: { hash: string } }).__meta__.hash.replace("sha256:", "");
 }
 
 /** A refresh token works once, so one refresh serves all operations that wait: authExchange sees to that. */

@@ -102,10 +102,11 @@ const { values } = parseArgs({
     url: { type: "string", default: "http://127.0.0.1:8000" },
     model: { type: "string", default: "local/smollm2-135m" },
     message: { type: "string", default: "What is a synapse?" },
+    trusted: { type: "boolean", default: false },
   },
 });
 const session = new Session();
-const client = createClient(values.url, session);
+const client = createClient(values.url, session, { trusted: values.trusted });
 await signUp(client, session);
 const workspaceId = await createWorkspace(client);
 const agentId = await createAgent(client, workspaceId, values.model);

@@ -19,11 +19,22 @@ class CuttingProxy:
     def __init__(self, target: str, limits: list[int]) -> None:
         self._target = urlsplit(target)
         self._limits = limits
+        self._sockets = 0
+        self._opened = asyncio.Condition()
         self.url = ""
 
     @property
     def cuts_left(self) -> int:
         return len(self._limits)
+
+    def redirect(self, target: str) -> None:
+        """Pass connections that come from now on to another server."""
+        self._target = urlsplit(target)
+
+    async def opened(self, sockets: int) -> None:
+        """Wait until there were so many WebSockets."""
+        async with asyncio.timeout(180), self._opened:
+            await self._opened.wait_for(lambda: self._sockets >= sockets)
 
     async def link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert self._target.hostname is not None
@@ -45,8 +56,11 @@ class CuttingProxy:
             nonlocal left
             while data := await reader.read(_CHUNK):
                 # Any request of a connection may be the one that makes a WebSocket of it.
-                if b"upgrade: websocket" in data.lower() and self._limits:
-                    left = self._limits.pop(0)
+                if b"upgrade: websocket" in data.lower():
+                    left = self._limits.pop(0) if self._limits else None
+                    async with self._opened:
+                        self._sockets += 1
+                        self._opened.notify_all()
                 server_writer.write(data)
                 await server_writer.drain()
 
