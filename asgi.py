@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -22,7 +23,7 @@ from providers.registry import Providers
 from resolvers.context import Runtime
 from resolvers.health import OK, readiness
 from schema.http import GraphQLEndpoint
-from schema.request_ids import RequestIds
+from schema.request_ids import HEADER, RequestIds
 from schema.responses import internal_error
 from schema.schema import schema
 from services.persisted_documents import PersistedDocuments
@@ -30,6 +31,16 @@ from streaming.bus import Bus
 from streaming.writer import EventLog
 
 GRAPHIQL = Path(__file__).parent / "graphiql" / "dist"
+
+# Pages of any origin may ask: tokens say who calls, and no browser adds those by itself.
+CORS = Middleware(
+    CORSMiddleware,
+    allow_origins=["*"],
+    allow_methods=["GET", "POST"],
+    allow_headers=["*"],
+    expose_headers=[HEADER],
+    max_age=86_400,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +69,7 @@ def create_app(settings: Settings, *, with_executor: bool = True) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
-        middleware=[Middleware(RequestIds)],
+        middleware=[Middleware(RequestIds), CORS],
         exception_handlers={Exception: internal_error},
         lifespan=lifespan,
     )

@@ -196,7 +196,9 @@ async def _begun(begin: str) -> AsyncIterator[Connection]:
                 connection = await context.__aenter__()
             except BaseException as error:
                 if hasattr(context, "token"):
-                    await context.__aexit__(TransactionManagementError, error, None)  # this class means: no ROLLBACK
+                    # What was cancelled may have begun all the same, and for one left open asyncpg logs an error.
+                    with suppress(Exception):
+                        await context.__aexit__(type(error), error, None)
                 raise
             stack.push_async_exit(context)
             yield connection

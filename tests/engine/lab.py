@@ -132,10 +132,11 @@ class Lab:
         """What became of a run, once it is over."""
         async with asyncio.timeout(PATIENCE_S):
             followed = await collect(follow(self.bus, run.id, run.workspace_id))
+        events = await stored(run)
         async with transaction([self.workspace_id]):
             return Ending(
                 run=await Run.get(id=run.id),
-                events=await stored(run),
+                events=events,
                 followed=followed,
                 steps=await RunStep.filter(run_id=run.id).order_by("position"),
                 calls=await LlmCall.filter(run_id=run.id).order_by("id"),

@@ -107,3 +107,20 @@ async def test_transactions_do_not_nest(pool: None) -> None:
 async def test_only_what_another_attempt_may_cure_is_transient() -> None:
     assert all(map(is_transient, [asyncpg.DeadlockDetectedError(), ConnectionRefusedError(), TimeoutError()]))
     assert not any(map(is_transient, [IntegrityError(), OperationalError(), ValueError()]))
+
+
+async def test_a_transaction_that_is_cancelled_at_any_moment_is_no_error(
+    pool: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        async with transaction() as connection:
+            await fetch(connection, "SELECT 1")
+
+    for turns in range(40):
+        task = asyncio.create_task(work())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await work()
+    assert not caplog.records

@@ -14,7 +14,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema import run_events
 from schema.event_encoder import EventEncoder
-from schema.execution import Executor
+from schema.execution import Executor, Schema
 from schema.schema import schema
 from tests.e2e.endpoint import Mutation, Query, Subscription, Tick
 
@@ -30,7 +30,7 @@ LEAVES = {
 }
 DIRECTIVES = ("", "", "", "@include(if: $yes)", "@include(if: $no)", "@skip(if: $yes)", "@skip(if: true)")
 VARIABLES = {"yes": True, "no": False}
-PROBE = strawberry.Schema(Query, Mutation, Subscription)
+PROBE = Schema(Query, Mutation, Subscription)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 # Beyond 32 bits too, which graphql-core refuses.

@@ -1,17 +1,16 @@
 """What the executor keeps, and what the schema shows of defaults."""
 
-import strawberry
 from graphql import parse
 from graphql.execution import Executor as CoreExecutor
 
-from schema.execution import Executor
+from schema.execution import Executor, Schema
 from schema.schema import print_schema
 from tests.e2e.endpoint import Mutation, Query, Subscription
 
 
 def test_nothing_is_kept_of_an_event_once_it_is_sent() -> None:
     """graphql-core's own executor adds to a dict that all events of a subscription share."""
-    schema = strawberry.Schema(Query, Mutation, Subscription)
+    schema = Schema(Query, Mutation, Subscription)
     document = "subscription { ticks(to: 1) { number } }"
     for executor_class, shared in ((CoreExecutor, True), (Executor, False)):
         executor = executor_class.build(schema._schema, parse(document))
