@@ -150,8 +150,14 @@ async def complete_run(member: Member, agent: Json, message: str = "Hello", **in
 
 
 def text_of(events: Sequence[Json]) -> str:
-    """All that the model said in these events."""
-    return "".join(event["text"] for event in events if event["__typename"] == "TextDelta")
+    """All that the model said in these events, but for what was withdrawn."""
+    said: list[Json] = []
+    for event in events:
+        if event["__typename"] == "TextDelta":
+            said.append(event)
+        elif event["__typename"] == "RunRewound":
+            said = [delta for delta in said if delta["stepId"] != event["stepId"] or delta["seq"] <= event["toSeq"]]
+    return "".join(delta["text"] for delta in said)
 
 
 def sha256_of(events: Sequence[Json]) -> str:

@@ -469,7 +469,9 @@ async def test_without_superuser_rights_migrating_twice_and_running_work(worker_
     await query(admin_url, f"DROP ROLE IF EXISTS {role}")
     await query(admin_url, f"CREATE ROLE {role} LOGIN")
     await query(admin_url, f"ALTER DATABASE {name} OWNER TO {role}")
-    databases = await query(admin_url, "SELECT datname FROM pg_database")
+    # Other tests make and drop databases meanwhile.
+    own_databases = f"SELECT datname FROM pg_database WHERE datname LIKE '%owned_{worker_id}%'"
+    databases = await query(admin_url, own_databases)
     url = admin_url.replace("//postgres:", f"//{role}:")
     try:
         engine = DurableEngine(url, new_id(), nothing)
@@ -483,6 +485,6 @@ async def test_without_superuser_rights_migrating_twice_and_running_work(worker_
             admin_url, "SELECT DISTINCT schemaname, tableowner FROM pg_tables WHERE schemaname = 'dbos'"
         )
         assert owners == [{"schemaname": "dbos", "tableowner": role}]
-        assert await query(admin_url, "SELECT datname FROM pg_database") == databases
+        assert await query(admin_url, own_databases) == databases
     finally:
         await drop_database(name)
