@@ -24,6 +24,8 @@ from schema.requests import MAX_BODY_BYTES
 BACKLOG = 2048
 # For answers under way at the end; streams are ended at once, as their clients can subscribe again elsewhere.
 GRACE_S = 10
+# How long the event loop may take to make connections of what it has accepted.
+ACCEPTED_S = 0.05
 # Of what is not sent yet, this much waits in the kernel. The rest can still be merged.
 UNSENT_BYTES = 128 * 1024
 # A peer that answers no ping is gone after 60 s, too.
@@ -75,6 +77,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.is_ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        # Whoever was accepted last becomes a connection, which can be told to go elsewhere, some turns later.
+        await asyncio.sleep(ACCEPTED_S)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
