@@ -17,7 +17,7 @@ from tests.upstream.replies import Reply, Signal
 from tests.upstream.server import Exchange, Upstream
 from tests.upstream.wires import Wire
 
-IDLE_TIMEOUT_S = 0.5
+IDLE_TIMEOUT_S = 1.5
 
 
 class Fault(Enum):
