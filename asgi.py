@@ -56,7 +56,10 @@ def create_app(settings: Settings, *, with_executor: bool = True) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         configure_logs(settings.log_level, settings.log_format)
-        async with running(settings, with_executor=with_executor) as runtime:
+        async with (
+            running(settings, with_executor=with_executor) as runtime,
+            runtime.revocations.listening(settings.database_url),
+        ):
             app.state.runtime = runtime
             yield
 

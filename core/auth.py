@@ -1,4 +1,4 @@
-"""Who calls, and the tokens that prove it."""
+"""The tokens that prove who calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,37 +8,10 @@ from uuid import UUID
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from core.errors import NotFound, Unauthenticated
+from core.errors import Unauthenticated
 from core.keys import derive_key, parse_secrets
-from core.permissions import Permission, Role
 
 ISSUER = AUDIENCE = "synapse"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """A signed-in caller. ``roles`` maps the id of each workspace that the caller is in to the role there."""
-
-    user_id: UUID
-    session_id: UUID
-    expires_at: datetime
-    roles: Mapping[UUID, Role]
-
-    @property
-    def workspace_ids(self) -> tuple[UUID, ...]:
-        return tuple(self.roles)
-
-    def may(self, workspace_id: UUID, permission: Permission) -> bool:
-        """Whether the caller may do this there; not where they are no member."""
-        role = self.roles.get(workspace_id)
-        return role is not None and role.may(permission)
-
-    def require(self, workspace_id: UUID, permission: Permission, path: tuple[str, ...] = ()) -> None:
-        """Raises NotFound for a workspace that the caller is not in, Forbidden for one where they may not do this."""
-        role = self.roles.get(workspace_id)
-        if role is None:
-            raise NotFound("There is no workspace with this id.", path)
-        role.require(permission, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
     SynapseError
     |-- ValidationFailed        VALIDATION_FAILED     the input is wrong; path says where
     |-- Unauthenticated         UNAUTHENTICATED       no valid token, or wrong credentials
-    |-- Forbidden               FORBIDDEN             a member whose role is too low
+    |-- Forbidden               FORBIDDEN             a member whose role is too low, or a key without the scope
     |-- NotFound                NOT_FOUND             not there, or not there for this caller
     |-- Conflict                CONFLICT              clashes with what is there
     |   `-- IdempotencyConflict IDEMPOTENCY_CONFLICT  the key was used for another request

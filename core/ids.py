@@ -23,6 +23,7 @@ class IdPrefix(StrEnum):
     INVITATION = "invite"
     AUDIT_EVENT = "audit"
     WORKSPACE = "ws"
+    API_KEY = "key"
     PROVIDER_CREDENTIAL = "cred"
     AGENT = "agent"
     AGENT_VERSION = "agentver"

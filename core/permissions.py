@@ -1,6 +1,10 @@
-"""What each role may do in a workspace: the one table, which all code asks and docs/permissions.md prints."""
+"""What each role, and each scope of an API key, may do in a workspace: the one table, which all code asks and
+docs/permissions.md prints.
+"""
 
+from dataclasses import dataclass
 from enum import Enum, StrEnum
+from typing import TypeAlias
 
 from core.errors import Forbidden
 
@@ -26,18 +30,57 @@ class Role(StrEnum):
             raise Forbidden(f"This needs the role {permission.least_role.value}; yours is {self.value}.", path)
 
 
-class Permission(Enum):
-    """Something that a member may do if their role is ``least_role`` or above; ``what`` says it in words."""
+class Scope(StrEnum):
+    """What an API key may be for. None includes another."""
 
-    def __init__(self, least_role: Role, what: str) -> None:
+    READ = "READ"
+    WRITE = "WRITE"
+    RUN = "RUN"
+    ADMIN = "ADMIN"
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """What an API key may do: to it what a role is to a member."""
+
+    held: frozenset[Scope]
+
+    def may(self, permission: "Permission") -> bool:
+        return permission.scope in self.held
+
+    def require(self, permission: "Permission", path: tuple[str, ...] = ()) -> None:
+        """Raises Forbidden for a key that may not."""
+        if permission.scope is None:
+            raise Forbidden("This is for people, and not for API keys.", path)
+        if not self.may(permission):
+            held = ", ".join(scope.value for scope in Scope if scope in self.held)
+            raise Forbidden(f"This needs the scope {permission.scope.value}; the API key has {held}.", path)
+
+
+Rights: TypeAlias = Role | Scopes
+
+
+class Permission(Enum):
+    """Something that a member may do if their role is ``least_role`` or above, and an API key if it has ``scope``; no
+    key where that is None. ``what`` says it in words.
+    """
+
+    def __init__(self, least_role: Role, scope: Scope | None, what: str) -> None:
         self.least_role = least_role
+        self.scope = scope
         self.what = what
 
-    READ = Role.VIEWER, "See the workspace, its members, agents, conversations, runs and usage"
-    LEAVE = Role.VIEWER, "Leave the workspace, unless they are its last owner"
-    CONFIGURE = Role.EDITOR, "Make, change, publish and archive agents"
-    RUN = Role.EDITOR, "Start and cancel runs"
-    MANAGE_MEMBERS = Role.ADMIN, "Invite members, change their roles and remove them, owners excepted"
-    MANAGE_CREDENTIALS = Role.ADMIN, "Set the credentials of model providers, and see which there are"
-    READ_AUDIT = Role.ADMIN, "Read the audit record"
-    MANAGE_OWNERS = Role.OWNER, "Invite, make, change and remove owners, and hand the ownership over"
+    READ = Role.VIEWER, Scope.READ, "See the workspace, its members, agents, conversations, runs and usage"
+    LEAVE = Role.VIEWER, None, "Leave the workspace, unless they are its last owner"
+    CONFIGURE = Role.EDITOR, Scope.WRITE, "Make, change, publish and archive agents"
+    RUN = Role.EDITOR, Scope.RUN, "Start and cancel runs"
+    MANAGE_MEMBERS = Role.ADMIN, Scope.ADMIN, "Invite members, change their roles and remove them, owners excepted"
+    MANAGE_KEYS = Role.ADMIN, Scope.ADMIN, "Make and revoke API keys, and see which there are"
+    MANAGE_CREDENTIALS = Role.ADMIN, Scope.ADMIN, "Set the credentials of model providers, and see which there are"
+    READ_AUDIT = Role.ADMIN, Scope.ADMIN, "Read the audit record"
+    MANAGE_OWNERS = Role.OWNER, None, "Invite, make, change and remove owners, and hand the ownership over"
+
+
+def permitted(rights: Rights | None) -> frozenset[Permission]:
+    """All that these rights give; nothing without any."""
+    return frozenset(permission for permission in Permission if rights is not None and rights.may(permission))

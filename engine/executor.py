@@ -68,7 +68,8 @@ class Executor:
             StartupRefused: the durable engine's tables are missing or too old.
         """
         await self._engine.open()
-        listening = listen(self._settings.database_url, self.id, self._heard, self._alive)
+        told = (Notification.RUN_QUEUED, Notification.RUN_CANCEL_REQUESTED)
+        listening = listen(self._settings.database_url, told, self._heard, self._alive, holder=self.id)
         self._listening = asyncio.create_task(listening)
         self._claiming = asyncio.create_task(self._claim_for_ever())
         self._warming_up = asyncio.create_task(self._warm_up())

@@ -6,7 +6,7 @@ owns nothing and bypasses nothing, so every statement of the application passes 
 """
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
@@ -19,8 +19,9 @@ from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContextP
 from tortoise.exceptions import IntegrityError, TransactionManagementError
 
 from core.errors import StartupRefused
+from core.principals import Principal
 
-__all__ = ["Connection", "IntegrityError", "close", "connect", "fetch", "is_transient", "transaction"]
+__all__ = ["Connection", "IntegrityError", "close", "connect", "fetch", "is_transient", "seen_by", "transaction"]
 
 # A transaction's connection, as `transaction` yields it.
 Connection = BaseDBAsyncClient
@@ -59,6 +60,7 @@ TABLES = [
         "invitations",
         "former_members",
         "audit_events",
+        "api_keys",
     )
 ]
 
@@ -139,10 +141,10 @@ async def transaction(
 ) -> AsyncIterator[Connection]:
     """One transaction that sees the rows of ``workspace_ids``, and what a look-up by name needs besides.
 
-    ``user_id``: that user's own account, memberships and sessions. ``email``, ``token_hash``: the one account or
-    refresh token of that address or hash, before anybody is known; with ``user_id``, also the invitation of that hash
-    to that user. ``executor``: all runs, to claim them, and which providers' credentials there are. ``key_rotation``:
-    all credentials, to wrap their keys anew.
+    ``user_id``: that user's own account, memberships and sessions. ``email``, ``token_hash``: the one account, refresh
+    token or API key of that address or hash, before anybody is known; with ``user_id``, also the invitation of that
+    hash to that user. ``executor``: all runs, to claim them, and which providers' credentials there are.
+    ``key_rotation``: all credentials, to wrap their keys anew.
 
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
     connection, so start tasks after it. They do not nest.
@@ -158,6 +160,11 @@ async def transaction(
         if email or token_hash:
             await connection.execute_query(_SET_NAMES, [email or "", token_hash or ""])
         yield connection
+
+
+def seen_by(principal: Principal) -> AbstractAsyncContextManager[Connection]:
+    """A transaction that sees what the caller may see, or change: their workspaces, and a person's own account."""
+    return transaction(principal.workspace_ids, user_id=principal.user_id)
 
 
 class _Transaction(TransactionWrapper):

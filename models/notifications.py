@@ -1,6 +1,6 @@
 """PostgreSQL's NOTIFY and LISTEN: how processes wake one another when there is work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 
 from models.database import Connection, fetch
@@ -8,10 +8,11 @@ from models.standing import SessionConnection, Standing, keep
 
 
 class Notification(StrEnum):
-    """What is told: the payload of each is a run's id."""
+    """What is told. The payload is a run's id, and for RIGHTS_CHANGED that of a user, a session or an API key."""
 
     RUN_QUEUED = "synapse_run_queued"
     RUN_CANCEL_REQUESTED = "synapse_run_cancel_requested"
+    RIGHTS_CHANGED = "synapse_rights_changed"
 
 
 async def notify(connection: Connection, notification: Notification, payload: str) -> None:
@@ -20,19 +21,29 @@ async def notify(connection: Connection, notification: Notification, payload: st
 
 
 async def listen(
-    database_url: str, holder: str, heard: Callable[[Notification, str], None], standing: Standing
+    database_url: str,
+    notifications: Collection[Notification],
+    heard: Callable[[Notification, str], None],
+    standing: Standing,
+    *,
+    holder: str | None = None,
+    begun: Callable[[], None] | None = None,
 ) -> None:
-    """Call ``heard`` for each notification, until cancelled, on a connection of whose state ``standing`` tells.
+    """Call ``heard`` for each of ``notifications``, until cancelled, on a connection of whose state ``standing`` tells.
 
-    As long as it stands it holds the advisory lock of ``holder``, by which others see that this process is alive. What
-    was told while it was down is lost: look for oneself when it stands again.
+    What was told while the connection was down is lost: look for oneself when it stands again, of which ``begun`` is
+    told as well. As long as it stands it holds the advisory lock of ``holder``, where there is one, by which others see
+    that this process is alive.
     """
 
     async def prepare(connection: SessionConnection) -> None:
-        await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", holder)
-        for notification in Notification:
+        if holder is not None:
+            await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", holder)
+        for notification in notifications:
             await connection.add_listener(
                 notification.value, lambda _connection, _pid, channel, payload: heard(Notification(channel), payload)
             )
+        if begun is not None:
+            begun()
 
     await keep(database_url, prepare, standing)

@@ -57,6 +57,7 @@ class Run(TenantRow):
         description="How many executors died over it; those that stopped in good order don't count.",
     )
     started_by_id = fields.UUIDField(description="The principal who asked for it.")
+    api_key_id: UUID | None = fields.UUIDField(null=True, description="The API key by which they did, if by one.")
     cancel_requested_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
     started_at = fields.DatetimeField(null=True)

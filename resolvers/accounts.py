@@ -9,9 +9,10 @@ from services.accounts import SignUp
 from services.sessions import Tokens
 
 
-async def viewer(context: Context) -> User:
-    """The user who asks."""
-    return await context.get(User, context.require_principal().user_id)
+async def viewer(context: Context) -> User | None:
+    """The user who asks; None for an anonymous caller, and for an API key."""
+    principal = context.caller()
+    return await context.get(User, principal.user_id) if principal and principal.user_id else None
 
 
 async def sign_up(context: Context, form: SignUp) -> Tokens:
@@ -24,15 +25,15 @@ async def sign_in(context: Context, email: str, password: str) -> Tokens:
 
 async def refresh_session(context: Context, refresh_token: str) -> Tokens:
     runtime = context.runtime
-    return _enter(context, await sessions.refresh(runtime.keys, runtime.settings, runtime.bus, refresh_token))
+    return _enter(context, await sessions.refresh(runtime.keys, runtime.settings, refresh_token))
 
 
 async def sign_out(context: Context) -> UUID:
     """Ends the caller's session; the user's id."""
-    principal = context.require_principal()
-    await sessions.end_session(context.runtime.bus, principal)
+    session = context.require_principal().require_person()
+    await sessions.end_session(session)
     context.principal = None
-    return principal.user_id
+    return session.user_id
 
 
 def _enter(context: Context, tokens: Tokens) -> Tokens:

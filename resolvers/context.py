@@ -8,16 +8,18 @@ from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
-from core.auth import KeyRing, Principal
+from core.auth import KeyRing
 from core.envelopes import Envelopes
 from core.errors import NotFound, Unauthenticated
 from core.ids import new_id
+from core.principals import Principal
 from core.settings import Settings
 from models.base import Row
-from models.database import Connection, transaction
+from models.database import Connection, seen_by
 from providers.registry import Providers
 from resolvers.batches import Batches
 from services.persisted_documents import PersistedDocuments
+from services.revocations import Revocations
 from streaming.bus import Bus
 
 K = TypeVar("K", bound=Hashable)
@@ -35,6 +37,7 @@ class Runtime:
     bus: Bus
     providers: Providers
     documents: PersistedDocuments
+    revocations: Revocations = field(default_factory=Revocations)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -45,13 +48,15 @@ class Context:
     ``principal`` is None for an anonymous caller. Signing in, and making a workspace, change it for what is left of
     the operation, so that the answer can show what was made. ``rejection``: why the caller's token was not accepted;
     it meets whoever asks for what needs a caller, and nobody else, so that a session can be refreshed with a stale
-    token still sent along.
+    token still sent along. ``watched``: the workspaces of which a subscription tells; it ends when the caller loses
+    rights there.
     """
 
     runtime: Runtime
     principal: Principal | None = None
     rejection: Unauthenticated | None = None
     request_id: str = field(default_factory=lambda: new_id().hex)
+    watched: set[UUID] = field(default_factory=set)
     _batches: Batches = field(default_factory=Batches)
 
     def caller(self) -> Principal | None:
@@ -76,9 +81,14 @@ class Context:
         return principal
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
-        """A transaction that sees what the caller may see: their workspaces and their own account."""
+        """A transaction that reads what the caller may see: their workspaces, and a person's own account.
+
+        Raises:
+            Unauthenticated: nobody is signed in. Forbidden: it is an API key without the scope READ.
+        """
         principal = self.require_principal()
-        return transaction(principal.workspace_ids, user_id=principal.user_id)
+        principal.require_reading()
+        return seen_by(principal)
 
     async def find(self, table: type[RowT], key: UUID) -> RowT | None:
         """The row with this id, read in one batch with its like; None when the caller may not see it."""

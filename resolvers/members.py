@@ -8,7 +8,7 @@ from core.ids import IdPrefix, decode
 from core.permissions import Role
 from models.workspaces import Membership
 from resolvers.context import Context
-from services import invitations, members, sessions
+from services import invitations, members, principals
 from services.invitations import Invited
 
 
@@ -53,4 +53,4 @@ async def transfer_ownership(context: Context, membership_id: str) -> tuple[Memb
 
 
 async def _reread_roles(context: Context) -> None:
-    context.principal = await sessions.load_principal(context.require_principal())
+    context.principal = await principals.load(context.require_principal().proof)

@@ -10,7 +10,7 @@ from uuid import UUID
 from core.errors import NotFound, ValidationFailed
 from core.events import LoggedEvent
 from core.ids import IdPrefix, decode
-from models.database import fetch
+from models.database import fetch, seen_by
 from models.llm_calls import LlmCall, LlmCallStatus, RunUsage, usage_of
 from models.run_steps import RunStep
 from models.runs import Run, RunStatus
@@ -104,7 +104,7 @@ async def cancel_run(context: Context, run_id: str) -> tuple[Run, datetime | Non
     """Cancel a run; with it, when the connection to its provider was closed, None when none was open."""
     principal = context.require_principal()
     run = await cancellations.cancel(principal, context.runtime.bus, decode(IdPrefix.RUN, run_id, ("input", "runId")))
-    async with context.transaction():
+    async with seen_by(principal):
         # Earlier calls closed their connections themselves.
         call = await LlmCall.filter(run_id=run.id, status=LlmCallStatus.CANCELLED).order_by("-id").first()
     return run, call.provider_closed_at if call else None
@@ -150,6 +150,7 @@ async def follow_run(
     run = await context.find(Run, decode(IdPrefix.RUN, run_id, ("runId",)))
     if run is None:
         raise NotFound("There is no run with this id.", ("runId",))
+    context.watched.add(run.workspace_id)
     async with aclosing(follow(context.runtime.bus, run.id, run.workspace_id, after, max_hz)) as events:
         async for event in events:
             yield run, event

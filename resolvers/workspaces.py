@@ -6,7 +6,7 @@ from uuid import UUID
 from models.workspaces import Membership, Workspace
 from resolvers.context import Context
 from resolvers.pages import OLDEST_FIRST, Listing, Page, page
-from services import sessions, workspaces
+from services import principals, workspaces
 
 MEMBERS = Listing(Membership, "workspace_id", OLDEST_FIRST)
 
@@ -15,7 +15,7 @@ async def create_workspace(context: Context, name: str, slug: str | None, idempo
     principal = context.require_principal()
     workspace_id = await workspaces.create_workspace(principal, name, slug, idempotency_key)
     # The new membership counts from here on.
-    context.principal = await sessions.load_principal(principal)
+    context.principal = await principals.load(principal.proof)
     return await context.get(Workspace, workspace_id)
 
 

@@ -15,13 +15,15 @@ from schema.nodes import Node
 from schema.scalars import JSON
 
 
-@strawberry.type(description="A change of members, roles, credentials or agents. It is never altered.")
+@strawberry.type(description="A change of members, roles, keys, credentials or agents. It is never altered.")
 class AuditEvent(Node, prefix=IdPrefix.AUDIT_EVENT, table=AuditEventRow):
     at: datetime = strawberry.field(description="When it was made.")
     action: str = strawberry.field(
         description="What was done, a dotted verb in the past: member.removed, agent.published ... New ones may come."
     )
-    actor: str = strawberry.field(description="Who did it, for reading: an e-mail address, as it was then.")
+    actor: str = strawberry.field(
+        description="Who did it, for reading: an e-mail address, or an API key's name, as it was then."
+    )
     actor_id: strawberry.ID | None = strawberry.field(description="Who did it.")
     target_id: strawberry.ID | None = strawberry.field(description="What was changed; it may be gone.")
     detail: JSON | None = strawberry.field(
@@ -49,7 +51,7 @@ class AuditEvent(Node, prefix=IdPrefix.AUDIT_EVENT, table=AuditEventRow):
 @strawberry.input(description="Which events are wanted; what is left out does not matter.")
 class AuditEventFilter:
     action: list[str] | None = strawberry.field(default=None, description="Events of one of these actions.")
-    actor_id: strawberry.ID | None = strawberry.field(default=None, description="What this user did.")
+    actor_id: strawberry.ID | None = strawberry.field(default=None, description="What this user, or API key, did.")
     target_id: strawberry.ID | None = strawberry.field(default=None, description="What was done to this object.")
     at_after: datetime | None = strawberry.field(default=None, description="Events after this moment.")
     at_before: datetime | None = strawberry.field(default=None, description="Events before this moment.")

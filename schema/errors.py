@@ -37,7 +37,7 @@ publish_enum(
     "What went wrong, for programs. New codes may be added.",
     VALIDATION_FAILED="The input is wrong; `path` says where.",
     UNAUTHENTICATED="Nobody is signed in, or the credentials are wrong.",
-    FORBIDDEN="The caller is a member whose role is too low.",
+    FORBIDDEN="The caller is a member whose role is too low, or an API key without the scope.",
     NOT_FOUND="It does not exist, or not for this caller.",
     CONFLICT="It clashes with what is there.",
     IDEMPOTENCY_CONFLICT="The idempotency key was used for a different request.",
@@ -76,7 +76,7 @@ class NotFoundError(Error):
     pass
 
 
-@strawberry.type(description="The caller's role is too low.")
+@strawberry.type(description="The caller's role is too low, or their API key lacks the scope.")
 class ForbiddenError(Error):
     pass
 

@@ -19,14 +19,14 @@ from starlette.types import Receive, Scope, Send
 from strawberry.http import process_result
 from strawberry.types import ExecutionResult
 
-from core.errors import Unauthenticated
+from core.errors import SynapseError, Unauthenticated
 from resolvers.context import Context
 from schema.errors import publish
-from services import sessions
+from services.revocations import RIGHTS_LOST
 
 # Proxies give up on a connection after a silence of 30 s and more.
 HEARTBEAT_S = 12.0
-# How long an answer that is under way may take, once its session has ended.
+# How long an answer that is under way may take, once its caller may not go on.
 LAST_ANSWERS_S = 0.3
 _HEADERS = {
     # Nobody on the way may compress the stream, which would hold events back,
@@ -89,8 +89,8 @@ def framing_for(accept: str) -> Framing | None:
 
 
 class EventStream(Response):
-    """The results of one operation. A subscription (``is_live``) ends early when the client goes, its session ends or
-    the process is told to stop; anything else that has begun is finished, as it is without a stream.
+    """The results of one operation. A subscription (``is_live``) ends early when the client goes, may not go on, or the
+    process is told to stop; anything else that has begun is finished, as it is without a stream.
 
     A stream that the process breaks off is not completed, so clients take it for a lost connection, and resume.
     """
@@ -127,22 +127,20 @@ class EventStream(Response):
         """Sends results until something ends the stream, and returns how it ends."""
         async with _running(
             self._send_results(send),
-            _session_end(self._context),
+            _revocation(self._context),
             self._context.runtime.stopping.wait(),
             _disconnected(receive),
         ) as tasks:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            results, session_end, *_ = tasks
-            if session_end.done():
+            results, revocation, *_ = tasks
+            if revocation.done():
                 await asyncio.wait([results], timeout=LAST_ANSWERS_S)
             if results.done():
                 results.result()
                 return self._framing.closing
-            if session_end.done():
-                reason = session_end.result()
-                failure = publish(
-                    GraphQLError(reason, original_error=Unauthenticated(reason)), self._context.request_id
-                )
+            if revocation.done():
+                reason = revocation.result()
+                failure = publish(GraphQLError(reason.message, original_error=reason), self._context.request_id)
                 return self._frame(ExecutionResult(None, [failure])) + self._framing.closing
             return b""
 
@@ -172,11 +170,17 @@ async def _running(*coroutines: Coroutine[Any, Any, Any]) -> AsyncIterator[list[
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _session_end(context: Context) -> str:
-    """Returns the reason when the caller's session has ended; never for an anonymous caller."""
+async def _revocation(context: Context) -> SynapseError:
+    """Returns why the operation has to end, when the caller may not go on with it; never for an anonymous caller."""
     if context.principal is None:
         await asyncio.Event().wait()
-    return await sessions.ended(context.runtime.bus, context.require_principal())
+    with context.runtime.revocations.watch(context.require_principal()) as watch:
+        try:
+            while not context.watched & await watch.lost():
+                pass
+        except Unauthenticated as error:
+            return error
+        return RIGHTS_LOST
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -32,7 +32,7 @@ from schema.request_ids import request_id_of
 from schema.requests import RequestRefused, read_operation
 from schema.responses import refusal_response, result_response
 from schema.sockets import Socket, SocketAdapter, bearer
-from services import sessions
+from services import principals
 
 log = structlog.get_logger(__name__)
 
@@ -158,7 +158,7 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         context = Context(runtime, request_id=request_id_of(request))
         try:
             token = bearer(request.headers.get("authorization"))
-            context.principal = await sessions.authenticate(runtime.keys, token) if token else None
+            context.principal = await principals.authenticate(runtime.keys, token) if token else None
         except Unauthenticated as error:
             context.rejection = error
         return context

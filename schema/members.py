@@ -49,11 +49,12 @@ class AcceptInvitationPayload:
 
 
 AcceptInvitationResult = Annotated[
-    AcceptInvitationPayload | ValidationError | NotFoundError | ConflictError,
+    AcceptInvitationPayload | ValidationError | ForbiddenError | NotFoundError | ConflictError,
     strawberry.union(
         "AcceptInvitationResult",
         description="What came of acceptInvitation. NotFoundError for a token that is unknown, used, expired, for "
-        "another e-mail address, or of somebody who may no longer invite; ConflictError for a member.",
+        "another e-mail address, or of somebody who may no longer invite; ConflictError for a member; "
+        "ForbiddenError for an API key.",
     ),
 ]
 

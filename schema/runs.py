@@ -16,8 +16,9 @@ from models.runs import Run as RunRow
 from models.runs import RunStatus
 from models.threads import Thread as ThreadRow
 from models.users import User as UserRow
-from resolvers import runs
+from resolvers import api_keys, runs
 from schema.agents import Agent, AgentVersion
+from schema.api_keys import ApiKey
 from schema.enums import publish_enum
 from schema.errors import (
     BudgetExceededError,
@@ -149,6 +150,11 @@ class Run(Node, prefix=IdPrefix.RUN, table=RunRow):
     async def started_by(self, info: Info) -> Annotated["User", strawberry.lazy("schema.workspaces")] | None:
         row = await info.context.find(UserRow, self.row.started_by_id)
         return node_of(row) if row else None
+
+    @field("The API key that started it; null for others than owners and admins, and where a person did.")
+    async def started_by_key(self, info: Info) -> ApiKey | None:
+        row = await api_keys.find(info.context, self.row.api_key_id) if self.row.api_key_id else None
+        return ApiKey.of(row) if row else None
 
     @field("What it has used so far.")
     async def usage(self, info: Info) -> RunUsage:

@@ -4,6 +4,7 @@ import strawberry
 
 from schema.accounts import AccountMutation, AccountQuery
 from schema.agents import AgentMutation, AgentQuery
+from schema.api_keys import ApiKeyMutation
 from schema.catalogue import CatalogueQuery
 from schema.execution import Schema
 from schema.members import MemberMutation
@@ -22,7 +23,13 @@ class Query(NodeQuery, AccountQuery, WorkspaceQuery, AgentQuery, ThreadQuery, Ru
 
 @strawberry.type(description="What can be changed. Expected failures are members of each result.")
 class Mutation(
-    AccountMutation, WorkspaceMutation, MemberMutation, ProviderCredentialMutation, AgentMutation, RunMutation
+    AccountMutation,
+    WorkspaceMutation,
+    MemberMutation,
+    ApiKeyMutation,
+    ProviderCredentialMutation,
+    AgentMutation,
+    RunMutation,
 ):
     pass
 

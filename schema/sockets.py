@@ -1,14 +1,15 @@
 """WebSockets: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md.
 
-Strawberry speaks the protocol. Added here: who calls, a context of its own for each operation, the end of a socket
-whose session ends, limits, and answers instead of crashes for messages that no client should send.
+Strawberry speaks the protocol. Added here: who calls, a context of its own for each operation, the end of what the
+caller may not see any longer, limits, and answers instead of crashes for messages that no client should send.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from copy import copy
 from typing import Any
+from uuid import UUID
 
 import structlog
 from graphql import GraphQLError
@@ -17,14 +18,15 @@ from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
-from core.auth import Principal
 from core.errors import RateLimited, SynapseError, Unauthenticated
+from core.principals import Principal
 from models.database import is_transient
 from resolvers.context import Context
 from schema.errors import publish
 from schema.execution import Schema
 from schema.persisted_documents import document_of
-from services import sessions
+from services import principals
+from services.revocations import RIGHTS_LOST
 
 FORBIDDEN = 4403
 INTERNAL_ERROR = 1011
@@ -33,7 +35,7 @@ TRY_AGAIN_LATER = 1013
 MAX_REASON_BYTES = 123
 MAX_ID_CHARS = 128
 MAX_OPERATIONS = 100
-# How long an answer that is under way may take, once its session has ended.
+# How long an answer that is under way may take, once its caller may not go on.
 LAST_ANSWERS_S = 0.3
 
 log = structlog.get_logger(__name__)
@@ -73,7 +75,9 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
 
 class Socket(BaseGraphQLTransportWSHandler[Context, None]):
-    """One socket. ``principal`` is who opened it; each operation looks up anew what that one may do."""
+    """One socket. ``principal`` is who opened it, by the newest of their tokens; each operation looks up anew what that
+    one may do.
+    """
 
     schema: Schema
     principal: Principal | None = None
@@ -83,6 +87,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         super().__init__(*args, **options)
         # Those of `operations`, and those that the client has completed and that are not at their end yet.
         self._running: set[asyncio.Task[None]] = set()
+        self._contexts: dict[Operation[Context, None], Context] = {}
 
     async def handle_message(self, message: Any) -> None:
         # Thousands may have come at once, and the other sockets get their turn in between.
@@ -110,6 +115,13 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def handle_ping(self, message: Any) -> None:
         payload = message.get("payload")
+        if self.connection_acknowledged and payload and _authorization(payload):
+            try:
+                await self._renew(payload)
+            except Unauthenticated as error:
+                await self.websocket.close(FORBIDDEN, error.message)
+                return
+            payload = None
         await self.send_message({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
 
     async def handle_subscribe(self, message: Any) -> None:
@@ -139,7 +151,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         context = Context(self.context.runtime)
         structlog.contextvars.bind_contextvars(request_id=context.request_id)
         try:
-            context.principal = await sessions.load_principal(self.principal) if self.principal else None
+            context.principal = await principals.load(self.principal.proof) if self.principal else None
         except Exception as error:
             failure = GraphQLError(str(error), original_error=error)
             await operation.send_initial_errors([publish(failure, context.request_id)])
@@ -147,7 +159,11 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         # The base class takes its own context for every operation, so each gets a handler that differs in that alone.
         handler = copy(self)
         handler.context = context
-        await super(Socket, handler).run_operation(operation)
+        self._contexts[operation] = context
+        try:
+            await super(Socket, handler).run_operation(operation)
+        finally:
+            del self._contexts[operation]
 
     async def shutdown(self) -> None:
         if self.watcher:
@@ -179,24 +195,60 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         """A document that can't be run fails its own operation, and not the others on the socket."""
 
     async def _authenticate(self, payload: Mapping[str, object]) -> Principal | None:
-        authorization = next((value for key, value in payload.items() if key.lower() == "authorization"), None)
-        token = bearer(authorization)
-        return await sessions.authenticate(self.context.runtime.keys, token) if token else None
+        token = bearer(_authorization(payload))
+        return await principals.authenticate(self.context.runtime.keys, token) if token else None
+
+    async def _renew(self, payload: Mapping[str, object]) -> None:
+        """Goes on by a fresh token of the same caller.
+
+        Raises:
+            Unauthenticated: it is not valid, or somebody else's.
+        """
+        former, self.principal = self.principal, await self._authenticate(payload)
+        if former and self.principal:
+            if former.subject != self.principal.subject:
+                raise Unauthenticated("The token is not of whoever opened the socket.")
+            # Whoever watched until now may not have got round to it.
+            await self._end_in(former.lost_in(self.principal))
+        if self.watcher:
+            self.watcher.cancel()
+        self.watcher = asyncio.create_task(self._watch(self.principal)) if self.principal else None
 
     async def _watch(self, principal: Principal) -> None:
-        """Closes the socket once its session has ended or its access token has expired."""
-        try:
-            reason = await sessions.ended(self.context.runtime.bus, principal)
-        except Exception as error:
-            await self._fail(error)
-            return
-        tasks = [operation.task for operation in self.operations.values() if operation.task]
+        """Ends what its caller may not see any longer, and in the end the socket: when the session has ended, the token
+        or key has expired, or the key was revoked.
+        """
+        with self.context.runtime.revocations.watch(principal) as watch:
+            try:
+                while True:
+                    await self._end_in(await watch.lost())
+            except Unauthenticated as reason:
+                await self._end(list(self.operations.values()), reason)
+                await self.websocket.close(FORBIDDEN, reason.message)
+            except Exception as error:
+                await self._fail(error)
+
+    async def _end_in(self, workspace_ids: Set[UUID]) -> None:
+        """Ends the subscriptions that tell of these workspaces."""
+        ending = [operation for operation, context in self._contexts.items() if context.watched & workspace_ids]
+        if ending:
+            await self._end(ending, RIGHTS_LOST)
+
+    async def _end(self, operations: Sequence[Operation[Context, None]], reason: SynapseError) -> None:
+        tasks = [operation.task for operation in operations if operation.task]
         if tasks:
             await asyncio.wait(tasks, timeout=LAST_ANSWERS_S)
-        failure = GraphQLError(reason, original_error=Unauthenticated(reason))
-        for operation in list(self.operations.values()):
-            await operation.send_initial_errors([publish(failure, self.context.request_id)])
-        await self.websocket.close(FORBIDDEN, reason)
+        failure = GraphQLError(reason.message, original_error=reason)
+        for operation in operations:
+            if self.operations.get(operation.id) is operation:
+                await operation.send_initial_errors([publish(failure, self.context.request_id)])
+                if operation.task:
+                    operation.task.cancel()
+
+
+def _authorization(payload: Mapping[str, object]) -> object:
+    """What stands under that name, in any letter case."""
+    return next((value for key, value in payload.items() if key.lower() == "authorization"), None)
 
 
 def _malformed(message: Any) -> str | None:

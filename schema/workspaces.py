@@ -11,12 +11,13 @@ from core.permissions import Role
 from models.users import User as UserRow
 from models.workspaces import Membership as MembershipRow
 from models.workspaces import Workspace as WorkspaceRow
-from resolvers import agents, audit_events, provider_credentials, runs, threads, usage, workspaces
+from resolvers import agents, api_keys, audit_events, provider_credentials, runs, threads, usage, workspaces
 from schema.agents import Agent
+from schema.api_keys import ApiKey
 from schema.audit_events import AuditEvent, AuditFilter
 from schema.audit_events import selection_of as audit_selection_of
 from schema.enums import publish_enum
-from schema.errors import ConflictError, ValidationError
+from schema.errors import ConflictError, ForbiddenError, ValidationError
 from schema.fields import Input, field, mutation
 from schema.info import Info
 from schema.nodes import Node
@@ -106,6 +107,14 @@ class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
         page = await runs.page_of_runs(info.context, "workspace_id", self.key, selection, first=first, after=after)
         return Connection.of(page, Run.of)
 
+    @field(
+        "Its API keys, newest first, with those that were revoked or have expired. For owners and admins: null, with "
+        "FORBIDDEN, for others."
+    )
+    async def api_keys(self, info: Info, first: First = 20, after: After = None) -> Connection[ApiKey] | None:
+        page = await api_keys.of_workspace(info.context, self.key, first=first, after=after)
+        return Connection.of(page, ApiKey.of)
+
     @field("What it calls model providers with, oldest first. For owners and admins: null, with FORBIDDEN, for others.")
     async def provider_credentials(self, info: Info) -> list[ProviderCredential] | None:
         rows = await provider_credentials.of_workspace(info.context, self.key)
@@ -158,8 +167,8 @@ class CreateWorkspacePayload:
 
 
 CreateWorkspaceResult = Annotated[
-    CreateWorkspacePayload | ValidationError | ConflictError,
-    strawberry.union("CreateWorkspaceResult", description="What came of createWorkspace."),
+    CreateWorkspacePayload | ValidationError | ForbiddenError | ConflictError,
+    strawberry.union("CreateWorkspaceResult", description="What came of createWorkspace. An API key: ForbiddenError."),
 ]
 
 
@@ -171,7 +180,11 @@ class WorkspaceQuery:
         info: Info,
         id: Annotated[strawberry.ID | None, strawberry.argument(description="The workspace's id.")] = None,
     ) -> Workspace | None:
-        return await Workspace.find_by_id(info, id) if id is not None else None
+        if id is not None:
+            return await Workspace.find_by_id(info, id)
+        principal = info.context.caller()
+        key = principal.key_workspace_id if principal else None
+        return await Workspace.find(info, key) if key else None
 
 
 @strawberry.type

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from core.auth import Principal
 from core.errors import Conflict, NotFound
 from core.ids import IdPrefix, encode, new_id
 from core.inputs import UNSET, Path, Unset, require_text
 from core.permissions import Permission
+from core.principals import Principal
 from models.agents import Agent, AgentVersion
-from models.database import Connection, fetch, transaction
+from models.database import Connection, fetch, seen_by
 from providers.registry import Providers
 from services import idempotency
 from services.agent_configs import AgentConfig, require_config
@@ -59,7 +59,7 @@ async def create(principal: Principal, providers: Providers, new: NewAgent) -> A
     name, description = _require_name(new.name), _require_description(new.description)
     require_config(new.config, providers)
     agent_id = new_id()
-    async with transaction(principal.workspace_ids) as connection:
+    async with seen_by(principal) as connection:
         earlier_id = await idempotency.claim(
             connection,
             scope_id=new.workspace_id,
@@ -96,7 +96,7 @@ async def update(
     columns = _changed_columns(changes)
     if changes.config is not None:
         require_config(changes.config, providers)
-    async with transaction(principal.workspace_ids) as connection:
+    async with seen_by(principal) as connection:
         agent = await _lock_unarchived(principal, agent_id, _AGENT_PATH)
         before = _audited(agent)
         version = await _add_version(connection, agent, changes.config) if changes.config is not None else None
@@ -115,7 +115,7 @@ async def publish_version(principal: Principal, agent_version_id: UUID) -> Agent
         NotFound: no such version for the caller. Forbidden: the caller's role is below EDITOR.
         Conflict: the agent is archived.
     """
-    async with transaction(principal.workspace_ids) as connection:
+    async with seen_by(principal) as connection:
         version = await AgentVersion.get_or_none(id=agent_version_id)
         if version is None:
             raise NotFound("There is no agent version with this id.", _VERSION_PATH)
@@ -133,7 +133,7 @@ async def archive(principal: Principal, agent_id: UUID) -> Agent:
     Raises:
         NotFound: no such agent for the caller. Forbidden: the caller's role is below EDITOR.
     """
-    async with transaction(principal.workspace_ids) as connection:
+    async with seen_by(principal) as connection:
         agent = await _lock(principal, agent_id, _AGENT_PATH)
         if agent.archived_at is None:
             before = _audited(agent)
@@ -211,7 +211,7 @@ async def _record(
     if new_version is not None:
         after["newVersionId"] = encode(IdPrefix.AGENT_VERSION, new_version.id)
     target = (IdPrefix.AGENT, agent.id)
-    await record(connection, principal.user_id, agent.workspace_id, action, target, before=before, after=after)
+    await record(connection, principal.subject, agent.workspace_id, action, target, before=before, after=after)
 
 
 async def _add_version(connection: Connection, agent: Agent, config: AgentConfig) -> AgentVersion:

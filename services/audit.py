@@ -1,4 +1,4 @@
-"""The audit record: whatever changes members, roles, credentials or agents adds to it, in its own transaction."""
+"""The audit record: whatever changes members, roles, keys, credentials or agents adds to it, in its own transaction."""
 
 from enum import StrEnum
 from typing import Any
@@ -7,11 +7,13 @@ from uuid import UUID
 import orjson
 
 from core.ids import IdPrefix, encode, new_id
+from core.principals import Subject
 from models.database import Connection, fetch
 
 _INSERT = """
 INSERT INTO audit_events (id, workspace_id, at, action, actor, actor_id, target_id, detail)
-SELECT $1, $2, now(), $3, u.email, $4, $5, $6 FROM users u WHERE u.id = $7
+SELECT $1, $2, now(), $3, actor.name, $4, $5, $6
+FROM (SELECT id, email AS name FROM users UNION ALL SELECT id, name FROM api_keys) AS actor WHERE actor.id = $7
 RETURNING id
 """
 
@@ -25,6 +27,8 @@ class Action(StrEnum):
     MEMBER_ROLE_CHANGED = "member.role_changed"
     MEMBER_REMOVED = "member.removed"
     MEMBER_LEFT = "member.left"
+    API_KEY_CREATED = "api_key.created"
+    API_KEY_REVOKED = "api_key.revoked"
     PROVIDER_CREDENTIAL_SET = "provider_credential.set"
     AGENT_CREATED = "agent.created"
     AGENT_UPDATED = "agent.updated"
@@ -34,7 +38,7 @@ class Action(StrEnum):
 
 async def record(
     connection: Connection,
-    actor_id: UUID,
+    actor: Subject,
     workspace_id: UUID,
     action: Action,
     target: tuple[IdPrefix, UUID],
@@ -44,11 +48,11 @@ async def record(
 ) -> None:
     """Add an event to the workspace's record, within the transaction under way, which makes the change.
 
-    ``actor_id``: the user who makes it, whom the transaction can see. ``before``, ``after``: what changed, in the API's
-    words and without secrets; None where there was nothing, or is nothing any more.
+    ``actor``: the user or API key that makes it, whom the transaction can see. ``before``, ``after``: what changed, in
+    the API's words and without secrets; None where there was nothing, or is nothing any more.
     """
     detail = orjson.dumps({"before": before, "after": after}).decode()
-    actor, names = encode(IdPrefix.USER, actor_id), encode(*target)
-    added = await fetch(connection, _INSERT, new_id(), workspace_id, action.value, actor, names, detail, actor_id)
+    names = (encode(*actor), encode(*target))
+    added = await fetch(connection, _INSERT, new_id(), workspace_id, action.value, *names, detail, actor[1])
     if not added:
-        raise RuntimeError(f"The user {actor_id} is not visible here: what is not on record must not happen.")
+        raise RuntimeError(f"{names[0]} is not visible here: what is not on record must not happen.")

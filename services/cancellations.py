@@ -7,11 +7,11 @@ from uuid import UUID
 
 import structlog
 
-from core.auth import Principal
 from core.errors import Conflict, NotFound
 from core.events import LoggedEvent
 from core.permissions import Permission
-from models.database import Connection, transaction
+from core.principals import Principal
+from models.database import Connection, seen_by, transaction
 from models.notifications import Notification, notify
 from models.runs import Run, RunStatus
 from services.run_endings import Outcome, end_abruptly
@@ -34,7 +34,7 @@ async def cancel(principal: Principal, bus: Bus, run_id: UUID) -> Run:
         NotFound: there is no such run for the caller. Forbidden: the caller's role is below EDITOR.
         Conflict: the run ended otherwise.
     """
-    async with transaction(principal.workspace_ids) as connection:
+    async with seen_by(principal) as connection:
         run = await Run.select_for_update(no_key=True).get_or_none(id=run_id)
         if run is None:
             raise NotFound("There is no run with this id.", _PATH)

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from core.auth import Principal
 from core.errors import Conflict, NotFound
 from core.ids import IdPrefix, encode, new_id
 from core.inputs import Path
-from core.permissions import Permission, Role
+from core.permissions import Permission, Rights, Role
+from core.principals import Principal
 from core.tokens import hash_token, new_token
+from models.api_keys import ApiKey
 from models.database import Connection, fetch, transaction
 from models.invitations import Invitation
 from models.users import User
@@ -64,11 +65,11 @@ async def invite(principal: Principal, workspace_id: UUID, email: str, role: Rol
         earlier = await Invitation.get_or_none(workspace_id=workspace_id, email=email)
         if earlier is not None:
             principal.require(workspace_id, right_to_manage(earlier.role), ("input", "email"))
-        values = (email, role.value, hash_token(invited.token), principal.user_id, invited.expires_at)
+        values = (email, role.value, hash_token(invited.token), principal.id, invited.expires_at)
         await fetch(connection, _REPLACE, invited.id, workspace_id, *values)
         await record(
             connection,
-            principal.user_id,
+            principal.subject,
             workspace_id,
             Action.MEMBER_INVITED,
             (IdPrefix.INVITATION, invited.id),
@@ -84,22 +85,23 @@ async def accept(principal: Principal, token: str) -> Membership:
 
     Raises:
         NotFound: there is no such invitation for the caller. Conflict: they are a member already.
+        Forbidden: the caller is no person.
     """
-    token_hash = hash_token(token)
-    async with transaction(user_id=principal.user_id, token_hash=token_hash):
+    token_hash, user_id = hash_token(token), principal.require_person().user_id
+    async with transaction(user_id=user_id, token_hash=token_hash):
         invitation = await Invitation.get_or_none(token_hash=token_hash)
     if invitation is None:
         raise _no_such_invitation()
     workspace_id = invitation.workspace_id
-    async with transaction([workspace_id], user_id=principal.user_id) as connection:
+    async with transaction([workspace_id], user_id=user_id) as connection:
         await lock_workspace(workspace_id)
         role = await _take(connection, invitation)
-        if await Membership.exists(workspace_id=workspace_id, user_id=principal.user_id):
+        if await Membership.exists(workspace_id=workspace_id, user_id=user_id):
             raise Conflict("You are a member of this workspace already.", _TOKEN_PATH)
-        member = await Membership.create(workspace_id=workspace_id, user_id=principal.user_id, role=role)
+        member = await Membership.create(workspace_id=workspace_id, user_id=user_id, role=role)
         target = (IdPrefix.MEMBERSHIP, member.id)
         after = audited(member) | {"invitationId": encode(IdPrefix.INVITATION, invitation.id)}
-        await record(connection, principal.user_id, workspace_id, Action.MEMBER_JOINED, target, after=after)
+        await record(connection, principal.subject, workspace_id, Action.MEMBER_JOINED, target, after=after)
         return member
 
 
@@ -107,10 +109,17 @@ async def _take(connection: Connection, invitation: Invitation) -> Role:
     """Use the invitation up; the role that it gives."""
     for taken in await fetch(connection, _TAKE, invitation.id):
         role = Role(taken["role"])
-        inviter = await Membership.get_or_none(workspace_id=invitation.workspace_id, user_id=taken["invited_by_id"])
-        if inviter is not None and inviter.role.may(right_to_manage(role)):
+        rights = await _rights_of(invitation.workspace_id, taken["invited_by_id"])
+        if rights is not None and rights.may(right_to_manage(role)):
             return role
     raise _no_such_invitation()
+
+
+async def _rights_of(workspace_id: UUID, inviter_id: UUID) -> Rights | None:
+    """What the inviter, a member or an API key, may do now; None for one who is no longer there."""
+    member = await Membership.get_or_none(workspace_id=workspace_id, user_id=inviter_id)
+    key = None if member else await ApiKey.get_or_none(workspace_id=workspace_id, id=inviter_id)
+    return member.role if member else key.rights if key and key.refusal is None else None
 
 
 def _audited(email: str, role: Role, expires_at: datetime) -> dict[str, str]:

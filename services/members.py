@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from core.auth import Principal
 from core.errors import Conflict, NotFound
 from core.ids import IdPrefix, encode, new_id
 from core.inputs import Path
-from core.permissions import Permission, Role
-from models.database import Connection, fetch, transaction
+from core.permissions import Permission, Rights, Role
+from core.principals import Principal, Subject
+from models.database import Connection, fetch, seen_by
+from models.notifications import Notification, notify
 from models.workspaces import Membership, Workspace
 from services.audit import Action, record
 
@@ -26,14 +27,18 @@ ON CONFLICT (workspace_id, user_id) DO UPDATE SET left_at = excluded.left_at
 
 @dataclass(frozen=True, slots=True)
 class _Deal:
-    """A member, and whoever is about to change them; ``workspace_id`` is locked for both."""
+    """A member, and whoever is about to change them: by which ``rights``, and by which own membership, where they are
+    a person. The workspace is locked.
+    """
 
     member: Membership
-    actor: Membership
+    actor: Subject
+    rights: Rights
+    own: Membership | None
 
     @property
     def is_own(self) -> bool:
-        return self.member.id == self.actor.id
+        return self.own is not None and self.member.id == self.own.id
 
 
 async def change_role(principal: Principal, membership_id: UUID, role: Role) -> Membership:
@@ -41,12 +46,13 @@ async def change_role(principal: Principal, membership_id: UUID, role: Role) -> 
 
     Raises:
         NotFound: there is no such member for the caller.
-        Forbidden: the caller's role is below ADMIN, or below OWNER where the member is an owner or becomes one.
+        Forbidden: the caller's role is below ADMIN, or below OWNER where the member is an owner or becomes one; or it
+            is an API key without the scope.
         Conflict: the workspace would lose its last owner.
     """
-    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
+    async with seen_by(principal) as connection:
         deal = await _lock(principal, membership_id)
-        deal.actor.role.require(right_to_manage(deal.member.role, role), _PATH)
+        deal.rights.require(right_to_manage(deal.member.role, role), _PATH)
         if role is not deal.member.role:
             await _require_other_owner(deal.member)
             await _set_role(connection, deal, deal.member, role)
@@ -61,13 +67,14 @@ async def remove(principal: Principal, membership_id: UUID) -> None:
         Forbidden: the member is somebody else, and the caller's role below ADMIN; below OWNER, to remove an owner.
         Conflict: the workspace would lose its last owner.
     """
-    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
+    async with seen_by(principal) as connection:
         deal = await _lock(principal, membership_id)
         member = deal.member
-        deal.actor.role.require(Permission.LEAVE if deal.is_own else right_to_manage(member.role), _PATH)
+        deal.rights.require(Permission.LEAVE if deal.is_own else right_to_manage(member.role), _PATH)
         await _require_other_owner(member)
         await member.delete()
         await fetch(connection, _REMEMBER, new_id(), member.workspace_id, member.user_id)
+        await notify(connection, Notification.RIGHTS_CHANGED, str(member.user_id))
         action = Action.MEMBER_LEFT if deal.is_own else Action.MEMBER_REMOVED
         await _record(connection, deal, action, member, before=audited(member))
 
@@ -79,14 +86,14 @@ async def transfer_ownership(principal: Principal, membership_id: UUID) -> tuple
         NotFound: there is no such member for the caller. Forbidden: the caller is no owner.
         Conflict: the member is the caller.
     """
-    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
+    async with seen_by(principal) as connection:
         deal = await _lock(principal, membership_id)
-        deal.actor.role.require(Permission.MANAGE_OWNERS, _PATH)
-        if deal.is_own:
+        deal.rights.require(Permission.MANAGE_OWNERS, _PATH)
+        if deal.own is None or deal.is_own:
             raise Conflict("You are an owner already; name another member.", _PATH)
         await _set_role(connection, deal, deal.member, Role.OWNER)
-        await _set_role(connection, deal, deal.actor, Role.ADMIN)
-        return deal.member, deal.actor
+        await _set_role(connection, deal, deal.own, Role.ADMIN)
+        return deal.member, deal.own
 
 
 def right_to_manage(*roles: Role) -> Permission:
@@ -105,9 +112,10 @@ async def _lock(principal: Principal, membership_id: UUID) -> _Deal:
     if known is not None:
         await lock_workspace(known.workspace_id)
         member = await Membership.get_or_none(id=membership_id)
-        actor = await Membership.get_or_none(workspace_id=known.workspace_id, user_id=principal.user_id)
-        if member is not None and actor is not None:
-            return _Deal(member, actor)
+        own = await Membership.get_or_none(workspace_id=known.workspace_id, user_id=principal.user_id)
+        rights = own.role if own else principal.rights[known.workspace_id] if principal.api_key_id else None
+        if member is not None and rights is not None:
+            return _Deal(member, principal.subject, rights, own)
     raise NotFound("There is no membership with this id.", _PATH)
 
 
@@ -127,9 +135,10 @@ async def _set_role(connection: Connection, deal: _Deal, member: Membership, rol
         before = audited(member)
         member.role = role
         await member.save(update_fields=["role"])
+        await notify(connection, Notification.RIGHTS_CHANGED, str(member.user_id))
         await _record(connection, deal, Action.MEMBER_ROLE_CHANGED, member, before=before, after=audited(member))
 
 
 async def _record(connection: Connection, deal: _Deal, action: Action, member: Membership, **changes: Any) -> None:
     target = (IdPrefix.MEMBERSHIP, member.id)
-    await record(connection, deal.actor.user_id, member.workspace_id, action, target, **changes)
+    await record(connection, deal.actor, member.workspace_id, action, target, **changes)

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from core.addresses import may_be_public
-from core.auth import Principal
 from core.envelopes import Envelopes
 from core.errors import ProviderFailed, SecretUnreadable, ValidationFailed
 from core.ids import IdPrefix, new_id
 from core.inputs import Path, require_text
 from core.permissions import Permission
-from models.database import fetch, transaction
+from core.principals import Principal
+from models.database import fetch, seen_by, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName, is_credential_name
 from providers.credentials import NEEDS, Credential, is_http_url
@@ -80,14 +80,14 @@ async def set_credential(
     )
     row.envelope = envelopes.seal(api_key, row.place) if api_key else None
     key_columns = (row.kid, row.wrapped_data_key, row.encrypted_key, row.key_hint)
-    async with transaction(principal.workspace_ids) as connection:
+    async with seen_by(principal) as connection:
         known: dict[str, Any] = {"workspace_id": row.workspace_id, "provider": row.provider, "name": row.name}
         before = await ProviderCredential.select_for_update(no_key=True).get_or_none(**known)
         await fetch(connection, _UPSERT, row.id, row.workspace_id, row.provider, row.name, row.base_url, *key_columns)
         after = await ProviderCredential.get(**known)
         await record(
             connection,
-            principal.user_id,
+            principal.subject,
             row.workspace_id,
             Action.PROVIDER_CREDENTIAL_SET,
             (IdPrefix.PROVIDER_CREDENTIAL, after.id),

@@ -5,15 +5,15 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from core.auth import Principal
 from core.errors import Conflict, NotFound, ValidationFailed
 from core.events import LoggedEvent, RunStarted
 from core.ids import new_id
 from core.inputs import require_json, require_storable
 from core.permissions import Permission
+from core.principals import Principal
 from models import snapshots
 from models.agents import Agent, AgentVersion
-from models.database import Connection, transaction
+from models.database import Connection, seen_by
 from models.llm_calls import RunUsage
 from models.notifications import Notification, notify
 from models.runs import ACTIVE_STATUSES, Run
@@ -65,12 +65,12 @@ async def start(principal: Principal, bus: Bus, request: RunRequest) -> StartedR
     Raises:
         ValidationFailed: the message is empty, too long or can't be stored; so for the metadata.
         NotFound: no such agent, version of it, or thread in its workspace.
-        Forbidden: the caller's role in the workspace is below EDITOR.
+        Forbidden: the caller may not run agents in the workspace.
         Conflict: the agent is archived, or the thread busy and ``if_busy`` REJECT.
         IdempotencyConflict: the key was used for another request.
     """
     _validate(request)
-    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
+    async with seen_by(principal) as connection:
         agent = await Agent.get_or_none(id=request.agent_id)
         if agent is None:
             raise NotFound("There is no agent with this id.", ("input", "agentId"))
@@ -131,7 +131,8 @@ async def _queue(
         thread_id=thread.id,
         input=request.message,
         metadata=request.metadata,
-        started_by_id=principal.user_id,
+        started_by_id=principal.id,
+        api_key_id=principal.api_key_id,
     )
     await Message.create(
         workspace_id=run.workspace_id,

@@ -3,23 +3,22 @@
 Access tokens name their session, and each request looks it up, so ending a session ends its access tokens too.
 """
 
-import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
 
-from core.auth import AccessClaims, KeyRing, Principal
+from core.auth import AccessClaims, KeyRing
 from core.errors import Unauthenticated
-from core.ids import new_id
+from core.ids import IdPrefix, new_id
 from core.permissions import Role
+from core.principals import Principal
 from core.settings import Settings
 from core.tokens import hash_token, new_token
-from models.database import fetch, transaction
+from models.database import Connection, fetch, transaction
+from models.notifications import Notification, notify
 from models.refresh_tokens import RefreshToken
-from streaming.bus import Bus
 
 # No row: the session has ended. One row without a workspace: its user is in none.
 _PRINCIPAL = """
@@ -36,30 +35,17 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a client needs to act for ``principal``, until ``expires_at`` and then with the refresh token."""
+    """What a client needs to act for ``principal``, a person, until ``expires_at`` and then with the refresh token."""
 
     access_token: str
     refresh_token: str
     expires_at: datetime
+    user_id: UUID
     principal: Principal
 
 
-def channel(session_id: UUID) -> str:
-    """The bus's channel on which the end of a session is announced."""
-    return f"session:{session_id}"
-
-
-async def authenticate(keys: KeyRing, access_token: str) -> Principal:
-    """Who sends this token.
-
-    Raises:
-        Unauthenticated: it is not valid, has expired, or its session has ended.
-    """
-    return await load_principal(keys.verify_access_token(access_token))
-
-
-async def load_principal(claims: AccessClaims | Principal) -> Principal:
-    """The caller, with the memberships of this moment.
+async def load(claims: AccessClaims) -> Principal:
+    """The person whose session it is, with the memberships of this moment.
 
     Raises:
         Unauthenticated: the session has ended.
@@ -69,23 +55,7 @@ async def load_principal(claims: AccessClaims | Principal) -> Principal:
     if not rows:
         raise Unauthenticated("The session has ended.")
     roles = {row["workspace_id"]: Role(row["role"]) for row in rows if row["workspace_id"] is not None}
-    return Principal(claims.user_id, claims.session_id, claims.expires_at, roles)
-
-
-async def ended(bus: Bus, principal: Principal) -> str:
-    """Returns, with the reason, when the principal's session has ended or their access token has expired."""
-    with suppress(TimeoutError):
-        async with (
-            asyncio.timeout((principal.expires_at - datetime.now(UTC)).total_seconds()),
-            bus.subscribe(channel(principal.session_id)) as hints,
-        ):
-            while True:
-                try:
-                    await load_principal(principal)
-                except Unauthenticated as error:
-                    return error.message
-                await hints.get()
-    return "The access token has expired."
+    return Principal((IdPrefix.USER, claims.user_id), roles, claims, claims.expires_at)
 
 
 async def add_token(user_id: UUID, session_id: UUID, settings: Settings) -> str:
@@ -112,11 +82,11 @@ async def issue(keys: KeyRing, settings: Settings, user_id: UUID, session_id: UU
     """An access token to go with a refresh token that is committed."""
     lifetime = timedelta(minutes=settings.access_token_minutes)
     access_token, expires_at = keys.issue_access_token(user_id, session_id, lifetime)
-    principal = await load_principal(AccessClaims(user_id, session_id, expires_at))
-    return Tokens(access_token, refresh_token, expires_at, principal)
+    principal = await load(AccessClaims(user_id, session_id, expires_at))
+    return Tokens(access_token, refresh_token, expires_at, user_id, principal)
 
 
-async def refresh(keys: KeyRing, settings: Settings, bus: Bus, refresh_token: str) -> Tokens:
+async def refresh(keys: KeyRing, settings: Settings, refresh_token: str) -> Tokens:
     """Exchange a refresh token for its successor. One that was used before was stolen, or its successor was: since
     nobody can tell which, that ends the session.
 
@@ -132,21 +102,24 @@ async def refresh(keys: KeyRing, settings: Settings, bus: Bus, refresh_token: st
             await fetch(connection, _LOCK_SESSION, known.session_id)
             token = await RefreshToken.get(id=known.id)
             if token.used_at is not None:
-                await fetch(connection, _REVOKE, token.session_id)
+                await _revoke(connection, token.session_id)
             elif token.revoked_at is None and token.expires_at > datetime.now(UTC):
                 await RefreshToken.filter(id=token.id).update(used_at=datetime.now(UTC))
                 successor = await add_token(token.user_id, token.session_id, settings)
         if token.used_at is not None:
             _log.warning("refresh_token_reused", user_id=str(token.user_id), session_id=str(token.session_id))
-            await bus.publish(channel(token.session_id), b"")
     if known is None or successor is None:
         raise Unauthenticated("The refresh token is not valid. Sign in again.")
     return await issue(keys, settings, known.user_id, known.session_id, successor)
 
 
-async def end_session(bus: Bus, principal: Principal) -> None:
-    """Sign the caller out: their session's tokens stop working at once, and its live subscriptions end."""
-    async with transaction(user_id=principal.user_id) as connection:
-        await fetch(connection, _LOCK_SESSION, principal.session_id)
-        await fetch(connection, _REVOKE, principal.session_id)
-    await bus.publish(channel(principal.session_id), b"")
+async def end_session(claims: AccessClaims) -> None:
+    """Sign a person out: their session's tokens stop working at once, and its live subscriptions end."""
+    async with transaction(user_id=claims.user_id) as connection:
+        await fetch(connection, _LOCK_SESSION, claims.session_id)
+        await _revoke(connection, claims.session_id)
+
+
+async def _revoke(connection: Connection, session_id: UUID) -> None:
+    await fetch(connection, _REVOKE, session_id)
+    await notify(connection, Notification.RIGHTS_CHANGED, str(session_id))

@@ -12,6 +12,7 @@ from uuid import UUID
 from core.errors import ValidationFailed
 from core.ids import IdPrefix, encode
 from models.agents import Agent
+from models.api_keys import ApiKey
 from models.database import Connection, fetch, transaction
 
 MAX_BUCKETS = 1_000
@@ -98,14 +99,15 @@ _CALL_KEYS = {
     UsageDimension.AGENT: "c.agent_id::text",
     UsageDimension.MODEL: "c.model",
     UsageDimension.PROVIDER: "upper(c.provider)",
-    UsageDimension.API_KEY: "''",
+    UsageDimension.API_KEY: "coalesce(r.api_key_id::text, '')",
     UsageDimension.STATUS: "r.status",
 }
 _RUN_KEYS = {
     UsageDimension.AGENT: "r.agent_id::text",
-    UsageDimension.API_KEY: "''",
+    UsageDimension.API_KEY: "coalesce(r.api_key_id::text, '')",
     UsageDimension.STATUS: "r.status",
 }
+_ID_PREFIXES = {UsageDimension.AGENT: IdPrefix.AGENT, UsageDimension.API_KEY: IdPrefix.API_KEY}
 # Without a dimension: a group that is the total once more.
 _NO_KEY = "NULL"
 
@@ -225,7 +227,8 @@ def _totals(values: dict[str, Any]) -> UsageTotals:
 
 async def _labels(workspace_id: UUID, keys: set[str], group_by: UsageDimension | None) -> dict[str, str]:
     if group_by is UsageDimension.API_KEY:
-        return dict.fromkeys(keys, NO_API_KEY)
+        api_keys = await ApiKey.filter(workspace_id=workspace_id, id__in=keys - {""}).values_list("id", "name")
+        return dict.fromkeys(keys & {""}, NO_API_KEY) | {str(key_id): str(name) for key_id, name in api_keys}
     if group_by is UsageDimension.AGENT:
         agents = await Agent.filter(workspace_id=workspace_id, id__in=keys).values_list("id", "name")
         return {str(agent_id): str(name) for agent_id, name in agents}
@@ -233,8 +236,8 @@ async def _labels(workspace_id: UUID, keys: set[str], group_by: UsageDimension |
 
 
 def _group(key: str, label: str, totals: UsageTotals, group_by: UsageDimension | None) -> UsageGroup:
-    public_key = encode(IdPrefix.AGENT, UUID(key)) if group_by is UsageDimension.AGENT else key
-    return UsageGroup(public_key, label, totals)
+    prefix = _ID_PREFIXES.get(group_by) if group_by and key else None
+    return UsageGroup(encode(prefix, UUID(key)) if prefix else key, label, totals)
 
 
 def _dearest_first(group: UsageGroup) -> tuple[Decimal, int, str]:

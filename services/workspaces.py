@@ -5,11 +5,11 @@ import secrets
 import unicodedata
 from uuid import UUID
 
-from core.auth import Principal
 from core.errors import Conflict, ValidationFailed
 from core.ids import IdPrefix, encode, new_id
 from core.inputs import Path, require_text
 from core.permissions import Role
+from core.principals import Principal
 from models.database import Connection, fetch, transaction
 from models.workspaces import Membership
 from services import idempotency
@@ -34,23 +34,25 @@ async def create_workspace(principal: Principal, name: str, slug: str | None, id
 
     Raises:
         ValidationFailed: the name or the slug can't be one.
+        Forbidden: the caller is no person.
         Conflict: the slug is taken, or the key was used for another request.
     """
+    user_id = principal.require_person().user_id
     name = require_name(name, ("input", "name"))
     if slug is not None and not _SLUG.fullmatch(slug):
         raise ValidationFailed("A slug has 3 to 63 characters, each of a-z, 0-9 and -.", SLUG_PATH)
     workspace_id = new_id()
-    async with transaction([workspace_id], user_id=principal.user_id) as connection:
+    async with transaction([workspace_id], user_id=user_id) as connection:
         earlier_id = await idempotency.claim(
             connection,
-            scope_id=principal.user_id,
+            scope_id=user_id,
             key=idempotency_key,
             request={"mutation": "createWorkspace", "name": name, "slug": slug},
             result_id=workspace_id,
         )
         if earlier_id is not None:
             return earlier_id
-        await insert_workspace(connection, workspace_id, name, slug, owner_id=principal.user_id)
+        await insert_workspace(connection, workspace_id, name, slug, owner_id=user_id)
     return workspace_id
 
 
@@ -70,7 +72,7 @@ async def insert_workspace(
     await Membership.create(workspace_id=workspace_id, user_id=owner_id, role=Role.OWNER)
     after = {"name": name, "slug": wanted, "ownerId": encode(IdPrefix.USER, owner_id)}
     target = (IdPrefix.WORKSPACE, workspace_id)
-    await record(connection, owner_id, workspace_id, Action.WORKSPACE_CREATED, target, after=after)
+    await record(connection, (IdPrefix.USER, owner_id), workspace_id, Action.WORKSPACE_CREATED, target, after=after)
 
 
 def require_name(name: str, path: Path) -> str:

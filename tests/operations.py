@@ -79,6 +79,13 @@ TRANSFER_OWNERSHIP = f"""mutation ($input: TransferOwnershipInput!) {{
     {ERROR}
   }}
 }}"""
+API_KEY = "id name prefix kind scopes allowedOrigins createdAt expiresAt lastUsedAt revokedAt"
+CREATE_API_KEY = f"""mutation ($input: CreateApiKeyInput!) {{
+  createApiKey(input: $input) {{ __typename ... on CreateApiKeyPayload {{ secret apiKey {{ {API_KEY} }} }} {ERROR} }}
+}}"""
+REVOKE_API_KEY = f"""mutation ($input: RevokeApiKeyInput!) {{
+  revokeApiKey(input: $input) {{ __typename ... on RevokeApiKeyPayload {{ apiKey {{ {API_KEY} }} }} {ERROR} }}
+}}"""
 GET_RUN = f"query ($id: ID!) {{ run(id: $id) {{ {RUN} }} }}"
 RUN_EVENTS = f"""subscription ($runId: ID!, $after: Int! = 0, $delivery: DeliveryInput) {{
   runEvents(runId: $runId, after: $after, delivery: $delivery) {{

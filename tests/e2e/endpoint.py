@@ -73,7 +73,7 @@ class Query:
     @strawberry.field
     async def name(self, info: Info) -> str:
         """Of the caller, read through the operation's batches."""
-        return (await info.context.get(User, info.context.require_principal().user_id)).name
+        return (await info.context.get(User, info.context.require_principal().id)).name
 
 
 @strawberry.type

@@ -14,7 +14,7 @@ from models.users import User
 from tests.accounts import PASSWORD, SIGN_IN, Member, new_account
 from tests.client import Client, Json
 from tests.e2e.colleagues import add_member
-from tests.operations import INVITE_MEMBER, UPDATE_AGENT, answer, create_agent, start_run
+from tests.operations import CREATE_API_KEY, INVITE_MEMBER, UPDATE_AGENT, answer, create_agent, start_run
 from tests.servers.app import Server
 
 SCHEMA = build_schema((Path(__file__).parents[2] / "schema.graphql").read_text())
@@ -67,6 +67,10 @@ class Stage:
 
     async def run(self) -> Json:
         return {"runId": (await start_run(self.owner, await create_agent(self.owner, MODEL)))["id"]}
+
+    async def api_key(self) -> Json:
+        made = await answer(self.owner.client, CREATE_API_KEY, **self.workspace, name="Example", scopes=["READ"])
+        return {"apiKeyId": made["apiKey"]["id"]}
 
     async def credential(self) -> Json:
         return {**self.workspace, "provider": "OPENAI", "name": "example", "apiKey": "sk-example-4711"}
@@ -129,6 +133,8 @@ EXAMPLES: dict[str, Example] = {
     "changeMemberRole": by_owner(Stage.member, role=Role.VIEWER),
     "removeMember": by_owner(Stage.member),
     "transferOwnership": by_owner(Stage.member),
+    "createApiKey": by_owner(_workspace, name="Example", scopes=["ADMIN"]),
+    "revokeApiKey": by_owner(Stage.api_key),
     "setProviderCredential": by_owner(Stage.credential),
     "createAgent": by_owner(_workspace, name="Example", config={"model": MODEL}),
     "updateAgent": by_owner(Stage.agent, name="Renamed", config={"model": MODEL, "instructions": "Be brief."}),

@@ -22,7 +22,7 @@ from tests.operations import SET_PROVIDER_CREDENTIAL, UPDATE_AGENT, answer, crea
 from tests.servers.app import Server
 
 # What may not change without a trace.
-AUDITED_TABLES = ("memberships", "invitations", "provider_credentials", "agents", "agent_versions")
+AUDITED_TABLES = ("memberships", "invitations", "provider_credentials", "api_keys", "agents", "agent_versions")
 UNAUDITED = {"signIn", "refreshSession", "signOut", "startRun", "cancelRun"}
 RECORD = """
 query ($id: ID!, $first: Int, $after: String, $filter: AuditEventFilter) {
@@ -243,7 +243,7 @@ async def test_a_change_without_an_event_does_not_happen(server: Server) -> None
     async def change() -> None:
         async with transaction([key]) as connection:
             await fetch(connection, "UPDATE workspaces SET name = 'Taken' WHERE id = $1", key)
-            actor = ids.decode(IdPrefix.USER, stranger.user_id)
+            actor = (IdPrefix.USER, ids.decode(IdPrefix.USER, stranger.user_id))
             await audit.record(connection, actor, key, Action.WORKSPACE_CREATED, (IdPrefix.WORKSPACE, key))
 
     with pytest.raises(RuntimeError, match="not visible"):

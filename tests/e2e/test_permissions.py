@@ -23,6 +23,8 @@ NEEDED: dict[str, Permission | None] = {
     "changeMemberRole": Permission.MANAGE_MEMBERS,
     "removeMember": Permission.MANAGE_MEMBERS,
     "transferOwnership": Permission.MANAGE_OWNERS,
+    "createApiKey": Permission.MANAGE_KEYS,
+    "revokeApiKey": Permission.MANAGE_KEYS,
     "setProviderCredential": Permission.MANAGE_CREDENTIALS,
     "createAgent": Permission.CONFIGURE,
     "updateAgent": Permission.CONFIGURE,
@@ -64,9 +66,14 @@ async def test_a_mutation_takes_the_role_that_the_table_says(
 def test_the_documentation_prints_the_table() -> None:
     roles = list(reversed(Role))
     rows = [
-        f"| {permission.what} | {' | '.join('yes' if role.may(permission) else '' for role in roles)} |"
+        [
+            permission.what,
+            *("yes" if role.may(permission) else "" for role in roles),
+            permission.scope.value if permission.scope else "",
+        ]
         for permission in Permission
     ]
-    head = f"| A member may | {' | '.join(role.value for role in roles)} |"
-    table = "\n".join([head, "|---" * (len(roles) + 1) + "|", *rows])
+    head = ["A member may", *(role.value for role in roles), "an API key, with"]
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    table = "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
     assert table in DOCUMENT.read_text(), table

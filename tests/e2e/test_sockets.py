@@ -20,7 +20,7 @@ from schema.http import CONNECTION_INIT_TIMEOUT
 from schema.sockets import MAX_OPERATIONS
 from tests.accounts import SIGN_OUT, Member, sign_up
 from tests.client import Json, OperationFailed
-from tests.e2e.endpoint import IMPATIENT_PATH, PATH, SECRET, begun, ended
+from tests.e2e.endpoint import IMPATIENT_PATH, PATH, PUSHED, SECRET, begun, ended
 from tests.operations import new_key
 from tests.servers.app import Server
 
@@ -334,6 +334,43 @@ async def test_a_socket_ends_when_its_access_token_expires(server: Server) -> No
         assert failed.value.errors[0]["extensions"]["code"] == "UNAUTHENTICATED"
         assert await socket.closed() == (4403, "The access token has expired.")
     assert timedelta(0) < datetime.now(UTC) - expires_at < timedelta(seconds=1)
+
+
+async def test_a_fresh_token_on_the_same_socket_lets_it_live_on(server: Server) -> None:
+    keys: KeyRing = server.app.state.runtime.keys
+    member = await sign_up(server)
+    claims = keys.verify_access_token(member.access_token)
+    token, expires_at = keys.issue_access_token(claims.user_id, claims.session_id, timedelta(seconds=2))
+    name = new_key()
+    async with server.client(token, PATH).connect() as socket:
+        await socket.subscribe("subscription ($to: String!) { pushed(to: $to) }", to=name)
+        await socket.send(type="ping", payload=member.client.headers)
+        assert await socket.receive() == {"type": "pong"}
+        await asyncio.sleep((expires_at - datetime.now(UTC)).total_seconds() + 0.5)
+        PUSHED[name].put_nowait(7)
+        assert (await socket.receive())["payload"] == {"data": {"pushed": 7}}
+        await member.client.execute(SIGN_OUT)
+        assert (await socket.receive())["payload"][0]["message"] == "The session has ended."
+        assert await socket.closed() == (4403, "The session has ended.")
+
+
+async def test_a_socket_that_nobody_owns_is_taken_over_by_the_first_token(server: Server) -> None:
+    member = await sign_up(server)
+    async with server.client().connect() as socket:
+        await socket.send(type="ping", payload={"AUTHORIZATION": f"Bearer {member.access_token}"})
+        assert await socket.receive() == {"type": "pong"}
+        assert [result async for result in socket.stream(VIEWER)] == [{"data": {"viewer": {"id": member.user_id}}}]
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "another's"])
+async def test_a_token_that_is_not_the_owners_closes_the_socket(server: Server, whose: str) -> None:
+    member = await sign_up(server)
+    token = "x" if whose == "nobody's" else (await sign_up(server)).access_token
+    async with member.client.connect() as socket:
+        await socket.send(type="ping", payload={"Authorization": f"Bearer {token}"})
+        code, reason = await socket.closed()
+    assert code == 4403
+    assert reason in ("The access token is not valid.", "The token is not of whoever opened the socket.")
 
 
 async def test_a_page_of_any_origin_may_connect_since_tokens_and_not_cookies_say_who_calls(server: Server) -> None:

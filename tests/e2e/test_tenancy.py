@@ -18,9 +18,11 @@ from tests.operations import (
     CANCEL_RUN,
     CHANGE_MEMBER_ROLE,
     CREATE_AGENT,
+    CREATE_API_KEY,
     INVITE_MEMBER,
     PUBLISH_VERSION,
     REMOVE_MEMBER,
+    REVOKE_API_KEY,
     RUN_EVENTS,
     SET_PROVIDER_CREDENTIAL,
     START_RUN,
@@ -42,7 +44,7 @@ EVERYTHING = """query ($id: ID!) { node(id: $id) {
   ... on Workspace { name slug } ... on Agent { name } ... on AgentVersion { number }
   ... on Thread { title } ... on Message { text } ... on Run { input } ... on RunStep { name }
   ... on User { email } ... on Membership { role } ... on ProviderCredential { name keyHint }
-  ... on AuditEvent { actor }
+  ... on AuditEvent { actor } ... on ApiKey { prefix }
 } }"""
 
 
@@ -69,7 +71,11 @@ async def tenants(server: Server) -> tuple[Tenant, Tenant]:
         set_credential = await answer(
             member.client, SET_PROVIDER_CREDENTIAL, workspaceId=member.workspace_id, **CREDENTIAL
         )
+        key = await answer(
+            member.client, CREATE_API_KEY, workspaceId=member.workspace_id, name="Theirs", scopes=["READ"]
+        )
         owned = {
+            "apiKeyId": key["apiKey"]["id"],
             "workspaceId": member.workspace_id,
             "agentId": agent["id"],
             "agentVersionId": agent["liveVersion"]["id"],
@@ -100,6 +106,12 @@ CASES: dict[str, tuple[str, str, Variables]] = {
     "thread.id": ("threadId", query("thread"), lambda own, id: {"id": id}),
     "run.id": ("runId", query("run"), lambda own, id: {"id": id}),
     "models.workspaceId": ("workspaceId", query("models", "workspaceId"), lambda own, id: {"id": id}),
+    "createApiKey.workspaceId": (
+        "workspaceId",
+        CREATE_API_KEY,
+        lambda own, id: {"input": {"workspaceId": id, "name": "Mine", "scopes": ["READ"]}},
+    ),
+    "revokeApiKey.apiKeyId": ("apiKeyId", REVOKE_API_KEY, lambda own, id: {"input": {"apiKeyId": id}}),
     "setProviderCredential.workspaceId": (
         "workspaceId",
         SET_PROVIDER_CREDENTIAL,
@@ -241,7 +253,7 @@ async def test_whoever_is_not_signed_in_learns_only_that(
     "kind",
     [
         *("workspaceId", "agentId", "agentVersionId", "threadId", "runId", "messageId", "membershipId", "userId"),
-        *("credentialId", "auditEventId"),
+        *("credentialId", "auditEventId", "apiKeyId"),
     ],
 )
 async def test_every_kind_of_node_is_found_by_its_owner_and_by_nobody_else(
@@ -293,6 +305,8 @@ async def test_a_viewer_looks_and_changes_nothing(
     for operation, input, argument in (
         (CREATE_AGENT, {"workspaceId": ada.ids["workspaceId"], "name": "Mine", "config": CONFIG}, "workspaceId"),
         (SET_PROVIDER_CREDENTIAL, {"workspaceId": ada.ids["workspaceId"], **CREDENTIAL}, "workspaceId"),
+        (CREATE_API_KEY, {"workspaceId": ada.ids["workspaceId"], "name": "Mine", "scopes": ["READ"]}, "workspaceId"),
+        (REVOKE_API_KEY, {"apiKeyId": ada.ids["apiKeyId"]}, "apiKeyId"),
         (INVITE_MEMBER, {"workspaceId": ada.ids["workspaceId"], "email": "e@e.com", "role": "VIEWER"}, "workspaceId"),
         (CHANGE_MEMBER_ROLE, {"membershipId": ada.ids["membershipId"], "role": "VIEWER"}, "membershipId"),
         (REMOVE_MEMBER, {"membershipId": ada.ids["membershipId"]}, "membershipId"),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from core.auth import Principal
 from core.events import FinishReason, LoggedEvent, ModelFinished, RunFinished, TextDelta, TokenUsage
 from core.ids import new_id
 from core.logs import configure_logs
+from core.principals import Principal
 from core.settings import Settings
 from engine.executor import Executor
 from models.agents import Agent, AgentVersion

@@ -45,7 +45,8 @@ async def listening(url: str) -> AsyncIterator[Listener]:
     def heard(notification: Notification, payload: str) -> None:
         listener.heard.put_nowait((notification, payload))
 
-    task = asyncio.create_task(listen(url, listener.holder, heard, listener.standing))
+    told = (Notification.RUN_QUEUED, Notification.RUN_CANCEL_REQUESTED)
+    task = asyncio.create_task(listen(url, told, heard, listener.standing, holder=listener.holder))
     try:
         await listener.stands()
         yield listener

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from core.auth import Principal
-from core.ids import new_id
+from core.auth import AccessClaims
+from core.ids import IdPrefix, new_id
 from core.permissions import Role
+from core.principals import Principal
 from models.database import transaction
 from models.users import User
 from models.workspaces import Membership, Workspace
@@ -25,9 +26,6 @@ async def make_member(workspace_id: UUID, role: Role = Role.EDITOR) -> Principal
     async with transaction([workspace_id], user_id=user_id):
         await User.create(id=user_id, email=f"{user_id}@example.com", name="Ada", password_hash="-")
         await Membership.create(workspace_id=workspace_id, user_id=user_id, role=role)
-    return Principal(
-        user_id=user_id,
-        session_id=new_id(),
-        expires_at=datetime.now(UTC) + timedelta(minutes=15),
-        roles={workspace_id: role},
-    )
+    expires_at = datetime.now(UTC) + timedelta(minutes=15)
+    claims = AccessClaims(user_id, new_id(), expires_at)
+    return Principal((IdPrefix.USER, user_id), {workspace_id: role}, claims, expires_at)

@@ -11,10 +11,10 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
-from core.auth import Principal
 from core.errors import Conflict, Forbidden, IdempotencyConflict, NotFound, SynapseError, ValidationFailed
 from core.ids import new_id
 from core.permissions import Role
+from core.principals import Principal
 from core.settings import Settings
 from models.agents import Agent, AgentVersion
 from models.database import transaction

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.auth import Principal
 from core.errors import Conflict, Forbidden, NotFound, RunLost
 from core.events import RunFinished, RunRewound, StepFinished, StepStarted, TextDelta, TokenUsage
 from core.ids import new_id
 from core.permissions import Role
+from core.principals import Principal
 from models import snapshots
 from models.database import transaction
 from models.llm_calls import LlmCall, LlmCallStatus

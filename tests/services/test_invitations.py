@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from core.auth import Principal
 from core.errors import Conflict, Forbidden, NotFound, SynapseError, ValidationFailed
 from core.ids import new_id
 from core.permissions import Role
+from core.principals import Principal
 from core.tokens import hash_token
 from models.database import fetch, open_connection, transaction
 from models.invitations import Invitation

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from core.auth import Principal
 from core.errors import Conflict, Forbidden, NotFound, SynapseError
 from core.ids import new_id
 from core.permissions import Role
+from core.principals import Principal
 from models.database import transaction
 from models.former_members import FormerMember
 from models.users import User
@@ -27,7 +27,7 @@ async def workspace_id() -> UUID:
 
 
 async def membership(principal: Principal) -> Membership:
-    [workspace_id] = principal.roles
+    [workspace_id] = principal.workspace_ids
     async with transaction([workspace_id]):
         return await Membership.get(workspace_id=workspace_id, user_id=principal.user_id)
 

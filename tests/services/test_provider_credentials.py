@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from core.auth import Principal
 from core.envelopes import Envelopes
 from core.errors import Forbidden, NotFound, ProviderFailed, ValidationFailed
 from core.ids import new_id
 from core.permissions import Role
+from core.principals import Principal
 from models.database import fetch, open_connection, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName
@@ -32,7 +32,7 @@ async def admin() -> Principal:
 
 
 def workspace_of(principal: Principal) -> UUID:
-    return next(iter(principal.roles))
+    return next(iter(principal.rights))
 
 
 def new(principal: Principal, **changes: Any) -> NewCredential:

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from core.auth import Principal
 from core.errors import Conflict, Forbidden, IdempotencyConflict, NotFound, SynapseError, ValidationFailed
 from core.events import RunStarted
 from core.ids import new_id
 from core.permissions import Role
+from core.principals import Principal
 from models import database
 from models.agents import Agent, AgentVersion
 from models.database import fetch, transaction
@@ -162,7 +162,7 @@ async def test_what_is_not_there_for_the_caller_is_not_found(editor: Principal, 
 
 async def test_a_thread_of_another_workspace_of_the_caller_is_not_found(editor: Principal, bus: Bus) -> None:
     agent, elsewhere = await agent_of(editor), await make_workspace()
-    both = replace(editor, roles={**editor.roles, elsewhere: Role.OWNER})
+    both = replace(editor, rights={**editor.rights, elsewhere: Role.OWNER})
     there = (await runs.start(both, bus, RunRequest((await make_agent(elsewhere)).id, "Hello"))).run
     await refused(both, bus, RunRequest(agent.id, "Hello", thread_id=there.thread_id), NotFound)
 

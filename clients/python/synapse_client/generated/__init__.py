@@ -15,6 +15,7 @@ from .create_workspace import (
     CreateWorkspaceCreateWorkspaceConflictError,
     CreateWorkspaceCreateWorkspaceCreateWorkspacePayload,
     CreateWorkspaceCreateWorkspaceCreateWorkspacePayloadWorkspace,
+    CreateWorkspaceCreateWorkspaceForbiddenError,
     CreateWorkspaceCreateWorkspaceValidationError,
 )
 from .enums import BusyPolicy, ErrorCode, RunStatus
@@ -104,6 +105,7 @@ __all__ = [
     "CreateWorkspaceCreateWorkspaceConflictError",
     "CreateWorkspaceCreateWorkspaceCreateWorkspacePayload",
     "CreateWorkspaceCreateWorkspaceCreateWorkspacePayloadWorkspace",
+    "CreateWorkspaceCreateWorkspaceForbiddenError",
     "CreateWorkspaceCreateWorkspaceValidationError",
     "CreateWorkspaceInput",
     "ErrorCode",

@@ -16,6 +16,7 @@ from .create_workspace import (
     CreateWorkspace,
     CreateWorkspaceCreateWorkspaceConflictError,
     CreateWorkspaceCreateWorkspaceCreateWorkspacePayload,
+    CreateWorkspaceCreateWorkspaceForbiddenError,
     CreateWorkspaceCreateWorkspaceValidationError,
 )
 from .input_types import (
@@ -140,6 +141,7 @@ class Client(AsyncBaseClient):
     ) -> Union[
         CreateWorkspaceCreateWorkspaceCreateWorkspacePayload,
         CreateWorkspaceCreateWorkspaceValidationError,
+        CreateWorkspaceCreateWorkspaceForbiddenError,
         CreateWorkspaceCreateWorkspaceConflictError,
     ]:
         query = gql("""

@@ -10,6 +10,7 @@ class CreateWorkspace(BaseModel):
     create_workspace: Union[
         "CreateWorkspaceCreateWorkspaceCreateWorkspacePayload",
         "CreateWorkspaceCreateWorkspaceValidationError",
+        "CreateWorkspaceCreateWorkspaceForbiddenError",
         "CreateWorkspaceCreateWorkspaceConflictError",
     ] = Field(alias="createWorkspace", discriminator="typename__")
 
@@ -26,6 +27,13 @@ class CreateWorkspaceCreateWorkspaceCreateWorkspacePayloadWorkspace(BaseModel):
 
 class CreateWorkspaceCreateWorkspaceValidationError(BaseModel):
     typename__: Literal["ValidationError"] = Field(alias="__typename")
+    code: ErrorCode
+    message: str
+    path: Optional[list[str]]
+
+
+class CreateWorkspaceCreateWorkspaceForbiddenError(BaseModel):
+    typename__: Literal["ForbiddenError"] = Field(alias="__typename")
     code: ErrorCode
     message: str
     path: Optional[list[str]]

@@ -76,7 +76,7 @@ export type ErrorCode =
   | 'CONFLICT'
   /** The operation asks for too much at once. */
   | 'COST_EXCEEDED'
-  /** The caller is a member whose role is too low. */
+  /** The caller is a member whose role is too low, or an API key without the scope. */
   | 'FORBIDDEN'
   /** The idempotency key was used for a different request. */
   | 'IDEMPOTENCY_CONFLICT'
@@ -184,6 +184,7 @@ export type CreateWorkspaceMutationVariables = Exact<{
 export type CreateWorkspaceMutation = { createWorkspace:
     | { __typename: 'ConflictError', code: ErrorCode, message: string, path: Array<string> | null }
     | { __typename: 'CreateWorkspacePayload', workspace: { id: string, name: string } }
+    | { __typename: 'ForbiddenError', code: ErrorCode, message: string, path: Array<string> | null }
     | { __typename: 'ValidationError', code: ErrorCode, message: string, path: Array<string> | null }
    };
 

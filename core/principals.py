@@ -1,0 +1,99 @@
+"""Who calls: a person who is signed in, or an API key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from core.auth import AccessClaims
+from core.errors import Forbidden, NotFound
+from core.ids import IdPrefix
+from core.permissions import Permission, Rights, permitted
+
+Subject: TypeAlias = tuple[IdPrefix, UUID]
+"""Somebody or something that acts, and what kind it is of."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyProof:
+    """An API key's secret was shown; ``secret_hash`` is its SHA-256 in hex."""
+
+    secret_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller. ``rights`` maps the id of each workspace in which they may do anything to what they may do there.
+
+    ``proof``: what they showed, by which their rights can be looked up anew. ``expires_at``: when that is worth nothing
+    any more; None if that never comes by itself. ``api_key_id``: the key by which they call, if it is by one.
+    """
+
+    subject: Subject
+    rights: Mapping[UUID, Rights]
+    proof: AccessClaims | KeyProof
+    expires_at: datetime | None
+    api_key_id: UUID | None = None
+
+    @property
+    def id(self) -> UUID:
+        return self.subject[1]
+
+    @property
+    def user_id(self) -> UUID | None:
+        """The person's; None for an API key."""
+        return self.id if self.subject[0] is IdPrefix.USER else None
+
+    @property
+    def workspace_ids(self) -> tuple[UUID, ...]:
+        return tuple(self.rights)
+
+    @property
+    def key_workspace_id(self) -> UUID | None:
+        """The one workspace of an API key; None for a person, who may be in many."""
+        return next(iter(self.rights)) if self.api_key_id else None
+
+    def may(self, workspace_id: UUID, permission: Permission) -> bool:
+        """Whether the caller may do this there; not where they have no rights at all."""
+        rights = self.rights.get(workspace_id)
+        return rights is not None and rights.may(permission)
+
+    def require(self, workspace_id: UUID, permission: Permission, path: tuple[str, ...] = ()) -> None:
+        """Raises NotFound for a workspace in which the caller has no rights, Forbidden for one where they may not do
+        this.
+        """
+        rights = self.rights.get(workspace_id)
+        if rights is None:
+            raise NotFound("There is no workspace with this id.", path)
+        rights.require(permission, path)
+
+    def require_person(self) -> AccessClaims:
+        """The session of the person who calls; raises Forbidden for an API key."""
+        if not isinstance(self.proof, AccessClaims):
+            raise Forbidden("This is for people, and not for API keys.")
+        return self.proof
+
+    @property
+    def expiry(self) -> str:
+        """What to say once ``expires_at`` has come."""
+        return "The access token has expired." if self.api_key_id is None else "The API key has expired."
+
+    @property
+    def depends_on(self) -> frozenset[UUID]:
+        """Whose ids are told when the caller's rights change: of the user, the session, the API key."""
+        session = {self.proof.session_id} if isinstance(self.proof, AccessClaims) else set()
+        return frozenset({self.id} | session | ({self.api_key_id} if self.api_key_id else set()))
+
+    def lost_in(self, later: "Principal") -> frozenset[UUID]:
+        """The workspaces in which the caller has fewer rights ``later`` than here."""
+        return frozenset(
+            workspace_id
+            for workspace_id, rights in self.rights.items()
+            if not permitted(rights) <= permitted(later.rights.get(workspace_id))
+        )
+
+    def require_reading(self) -> None:
+        """Raises Forbidden for an API key that is not for reading. People may read wherever they are."""
+        if self.key_workspace_id:
+            self.require(self.key_workspace_id, Permission.READ)
