@@ -1,8 +1,10 @@
 """The tokens that prove who calls."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import jwt
@@ -12,6 +14,7 @@ from core.errors import Unauthenticated
 from core.keys import derive_key, parse_secrets
 
 ISSUER = AUDIENCE = "synapse"
+END_USER_AUDIENCE = "synapse end user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,15 @@ class AccessClaims:
 
     user_id: UUID
     session_id: UUID
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EndUserClaims:
+    """What a valid token of an end user says."""
+
+    end_user_id: UUID
+    workspace_id: UUID
     expires_at: datetime
 
 
@@ -49,18 +61,7 @@ class KeyRing:
 
     def issue_access_token(self, user_id: UUID, session_id: UUID, lifetime: timedelta) -> tuple[str, datetime]:
         """A signed token and when it expires, to the second."""
-        now = datetime.now(UTC).replace(microsecond=0)
-        expires_at = now + lifetime
-        claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": str(user_id),
-            "sid": str(session_id),
-            "iat": now,
-            "exp": expires_at,
-        }
-        key = self._signing_keys[self._newest]
-        return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": self._newest}), expires_at
+        return self._issue(AUDIENCE, {"sub": str(user_id), "sid": str(session_id)}, lifetime)
 
     def verify_access_token(self, token: str) -> AccessClaims:
         """What ``token`` says, if one of our keys signed it and it has not expired.
@@ -68,19 +69,46 @@ class KeyRing:
         Raises:
             Unauthenticated: anything else.
         """
-        try:
-            key = self._public_keys[jwt.get_unverified_header(token)["kid"]]
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=["EdDSA"],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                # The clock of the machine that issued it may be ahead of ours, so `iat` must only be there.
-                options={"require": ["iss", "aud", "sub", "sid", "iat", "exp"], "verify_iat": False},
-            )
+        with _refusing("The access token"):
+            claims = self._verify(token, AUDIENCE, "sid")
             return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]), datetime.fromtimestamp(claims["exp"], UTC))
-        except jwt.ExpiredSignatureError:
-            raise Unauthenticated("The access token has expired.") from None
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            raise Unauthenticated("The access token is not valid.") from None
+
+    def issue_end_user_token(self, end_user_id: UUID, workspace_id: UUID, lifetime: timedelta) -> tuple[str, datetime]:
+        """As `issue_access_token`, for a page's end user."""
+        return self._issue(END_USER_AUDIENCE, {"sub": str(end_user_id), "ws": str(workspace_id)}, lifetime)
+
+    def verify_end_user_token(self, token: str) -> EndUserClaims:
+        """As `verify_access_token`. Neither is good for the other."""
+        with _refusing("The end user's token"):
+            claims = self._verify(token, END_USER_AUDIENCE, "ws")
+            return EndUserClaims(UUID(claims["sub"]), UUID(claims["ws"]), datetime.fromtimestamp(claims["exp"], UTC))
+
+    def _issue(self, audience: str, claims: dict[str, str], lifetime: timedelta) -> tuple[str, datetime]:
+        now = datetime.now(UTC).replace(microsecond=0)
+        expires_at = now + lifetime
+        payload = {"iss": ISSUER, "aud": audience, **claims, "iat": now, "exp": expires_at}
+        key = self._signing_keys[self._newest]
+        return jwt.encode(payload, key, algorithm="EdDSA", headers={"kid": self._newest}), expires_at
+
+    def _verify(self, token: str, audience: str, claim: str) -> dict[str, Any]:
+        key = self._public_keys[jwt.get_unverified_header(token)["kid"]]
+        return jwt.decode(
+            token,
+            key,
+            algorithms=["EdDSA"],
+            audience=audience,
+            issuer=ISSUER,
+            # The clock of the machine that issued it may be ahead of ours, so `iat` must only be there.
+            options={"require": ["iss", "aud", "sub", claim, "iat", "exp"], "verify_iat": False},
+        )
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Raises Unauthenticated for whatever may be wrong with a token."""
+    try:
+        yield
+    except jwt.ExpiredSignatureError:
+        raise Unauthenticated(f"{what} has expired.") from None
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise Unauthenticated(f"{what} is not valid.") from None

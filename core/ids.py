@@ -24,6 +24,7 @@ class IdPrefix(StrEnum):
     AUDIT_EVENT = "audit"
     WORKSPACE = "ws"
     API_KEY = "key"
+    END_USER = "enduser"
     PROVIDER_CREDENTIAL = "cred"
     AGENT = "agent"
     AGENT_VERSION = "agentver"

@@ -37,6 +37,11 @@ class Scope(StrEnum):
     WRITE = "WRITE"
     RUN = "RUN"
     ADMIN = "ADMIN"
+    END_USERS = "END_USERS"
+
+
+# What a key can be for that everybody can read.
+BROWSER_SCOPES = frozenset({Scope.READ, Scope.RUN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Scopes:
             raise Forbidden("This is for people, and not for API keys.", path)
         if not self.may(permission):
             held = ", ".join(scope.value for scope in Scope if scope in self.held)
-            raise Forbidden(f"This needs the scope {permission.scope.value}; the API key has {held}.", path)
+            raise Forbidden(f"This needs the scope {permission.scope.value}; the API key has {held} here.", path)
 
 
 Rights: TypeAlias = Role | Scopes
@@ -74,6 +79,8 @@ class Permission(Enum):
     LEAVE = Role.VIEWER, None, "Leave the workspace, unless they are its last owner"
     CONFIGURE = Role.EDITOR, Scope.WRITE, "Make, change, publish and archive agents"
     RUN = Role.EDITOR, Scope.RUN, "Start and cancel runs"
+    TRUST_OPERATIONS = Role.EDITOR, Scope.WRITE, "Say which operations browser keys may run"
+    MINT_END_USER_TOKENS = Role.EDITOR, Scope.END_USERS, "Make tokens for end users"
     MANAGE_MEMBERS = Role.ADMIN, Scope.ADMIN, "Invite members, change their roles and remove them, owners excepted"
     MANAGE_KEYS = Role.ADMIN, Scope.ADMIN, "Make and revoke API keys, and see which there are"
     MANAGE_CREDENTIALS = Role.ADMIN, Scope.ADMIN, "Set the credentials of model providers, and see which there are"

@@ -1,12 +1,12 @@
-"""Who calls: a person who is signed in, or an API key."""
+"""Who calls: a person who is signed in, an API key, or somebody on a web page that uses a browser key."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from core.auth import AccessClaims
+from core.auth import AccessClaims, EndUserClaims
 from core.errors import Forbidden, NotFound
 from core.ids import IdPrefix
 from core.permissions import Permission, Rights, permitted
@@ -16,10 +16,23 @@ Subject: TypeAlias = tuple[IdPrefix, UUID]
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client sends to say who calls. ``origin``: the web page's, as browsers tell it, and others as they like.
+    ``end_user_token`` goes with a browser key.
+    """
+
+    token: str = field(repr=False)
+    origin: str | None = None
+    end_user_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class KeyProof:
-    """An API key's secret was shown; ``secret_hash`` is its SHA-256 in hex."""
+    """An API key's secret was shown, whose SHA-256 in hex is ``secret_hash``; with it an end user's token, if any."""
 
     secret_hash: str
+    origin: str | None = None
+    end_user: EndUserClaims | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,8 @@ class Principal:
 
     ``proof``: what they showed, by which their rights can be looked up anew. ``expires_at``: when that is worth nothing
     any more; None if that never comes by itself. ``api_key_id``: the key by which they call, if it is by one.
+    ``on_page``: it is a browser key, so that they run trusted operations only, and see nothing of the workspace's
+    conversations but those of the end user whom they are, where they have shown to be one.
     """
 
     subject: Subject
@@ -35,6 +50,7 @@ class Principal:
     proof: AccessClaims | KeyProof
     expires_at: datetime | None
     api_key_id: UUID | None = None
+    on_page: bool = False
 
     @property
     def id(self) -> UUID:
@@ -46,8 +62,19 @@ class Principal:
         return self.id if self.subject[0] is IdPrefix.USER else None
 
     @property
+    def end_user_id(self) -> UUID | None:
+        """The end user's, on a page that has shown a token of theirs."""
+        return self.id if self.subject[0] is IdPrefix.END_USER else None
+
+    @property
     def workspace_ids(self) -> tuple[UUID, ...]:
-        return tuple(self.rights)
+        """The workspaces of which the caller may see everything, as far as rights go."""
+        return () if self.on_page else tuple(self.rights)
+
+    @property
+    def page_workspace_id(self) -> UUID | None:
+        """The workspace of which the caller sees what everybody on its pages may see."""
+        return self.key_workspace_id if self.on_page else None
 
     @property
     def key_workspace_id(self) -> UUID | None:
@@ -77,7 +104,9 @@ class Principal:
     @property
     def expiry(self) -> str:
         """What to say once ``expires_at`` has come."""
-        return "The access token has expired." if self.api_key_id is None else "The API key has expired."
+        if self.end_user_id:
+            return "The end user's token, or the API key, has expired."
+        return "The API key has expired." if self.api_key_id else "The access token has expired."
 
     @property
     def depends_on(self) -> frozenset[UUID]:

@@ -8,7 +8,8 @@ import secrets
 from hashlib import sha256
 from zlib import crc32
 
-KEY_PREFIX = "sk_syn_"
+SECRET_KEY_PREFIX = "sk_syn_"
+BROWSER_KEY_PREFIX = "pk_syn_"
 
 _BYTES = 32
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -23,7 +24,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(_BYTES)
 
 
-def new_key_secret(prefix: str = KEY_PREFIX) -> str:
+def new_key_secret(prefix: str = SECRET_KEY_PREFIX) -> str:
     """The secret of an API key: a prefix, 256 random bits and a CRC-32 of all that, the latter two in base62.
 
     As with GitHub's tokens, scanners find it by the prefix, and know by the checksum that they are not mistaken:
@@ -36,13 +37,13 @@ def new_key_secret(prefix: str = KEY_PREFIX) -> str:
 def is_key_secret(text: str) -> bool:
     """Whether this was made by `new_key_secret`, as far as it shows."""
     body, checksum = text[:-_CHECKSUM_CHARS], text[-_CHECKSUM_CHARS:]
-    has_length = len(body) == len(KEY_PREFIX) + _RANDOM_CHARS
-    return text.startswith(KEY_PREFIX) and has_length and text.isascii() and checksum == _checksum(body)
+    has_form = text.startswith((SECRET_KEY_PREFIX, BROWSER_KEY_PREFIX)) and text.isascii()
+    return has_form and len(body) == len(SECRET_KEY_PREFIX) + _RANDOM_CHARS and checksum == _checksum(body)
 
 
 def shown_of(key_secret: str) -> str:
     """The beginning of a key's secret, by which people know it again: 35 of its 256 bits."""
-    return key_secret[: len(KEY_PREFIX) + _SHOWN_CHARS]
+    return key_secret[: len(SECRET_KEY_PREFIX) + _SHOWN_CHARS]
 
 
 def hash_token(token: str) -> str:

@@ -61,12 +61,15 @@ TABLES = [
         "former_members",
         "audit_events",
         "api_keys",
+        "end_users",
+        "trusted_operations",
     )
 ]
 
 # One message to the server, as it comes with every transaction: hence no parameters, and nothing but ids and words.
 _BEGIN = """
 BEGIN; SELECT set_config('app.workspace_ids', '{workspace_ids}', true), set_config('app.user_id', '{user_id}', true),
+set_config('app.page_workspace_id', '{page_workspace_id}', true), set_config('app.end_user_id', '{end_user_id}', true),
 set_config('app.executor', '{executor}', true), set_config('app.key_rotation', '{key_rotation}', true)
 """
 _SET_NAMES = "SELECT set_config('app.email', $1, true), set_config('app.token_hash', $2, true)"
@@ -136,6 +139,8 @@ async def transaction(
     user_id: UUID | None = None,
     email: str | None = None,
     token_hash: str | None = None,
+    page_workspace_id: UUID | None = None,
+    end_user_id: UUID | None = None,
     executor: bool = False,
     key_rotation: bool = False,
 ) -> AsyncIterator[Connection]:
@@ -143,8 +148,9 @@ async def transaction(
 
     ``user_id``: that user's own account, memberships and sessions. ``email``, ``token_hash``: the one account, refresh
     token or API key of that address or hash, before anybody is known; with ``user_id``, also the invitation of that
-    hash to that user. ``executor``: all runs, to claim them, and which providers' credentials there are.
-    ``key_rotation``: all credentials, to wrap their keys anew.
+    hash to that user. ``page_workspace_id``: of that workspace, its name, its agents and its trusted operations; with
+    ``end_user_id``, also that end user's conversations there, and nobody else's. ``executor``: all runs, to claim them,
+    and which providers' credentials there are. ``key_rotation``: all credentials, to wrap their keys anew.
 
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
     connection, so start tasks after it. They do not nest.
@@ -152,7 +158,9 @@ async def transaction(
     # Through their bytes, so that nothing but an id becomes part of the statement.
     begin = _BEGIN.format(
         workspace_ids=",".join(str(UUID(bytes=workspace_id.bytes)) for workspace_id in workspace_ids),
-        user_id=UUID(bytes=user_id.bytes) if user_id else "",
+        user_id=_text_of(user_id),
+        page_workspace_id=_text_of(page_workspace_id),
+        end_user_id=_text_of(end_user_id),
         executor="on" if executor else "",
         key_rotation="on" if key_rotation else "",
     )
@@ -163,8 +171,19 @@ async def transaction(
 
 
 def seen_by(principal: Principal) -> AbstractAsyncContextManager[Connection]:
-    """A transaction that sees what the caller may see, or change: their workspaces, and a person's own account."""
-    return transaction(principal.workspace_ids, user_id=principal.user_id)
+    """A transaction that sees what the caller may see, or change: their workspaces, and a person's own account; on a
+    web page what is for everybody there, and what is the end user's.
+    """
+    return transaction(
+        principal.workspace_ids,
+        user_id=principal.user_id,
+        page_workspace_id=principal.page_workspace_id,
+        end_user_id=principal.end_user_id,
+    )
+
+
+def _text_of(id: UUID | None) -> str:
+    return str(UUID(bytes=id.bytes)) if id else ""
 
 
 class _Transaction(TransactionWrapper):

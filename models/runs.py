@@ -58,6 +58,7 @@ class Run(TenantRow):
     )
     started_by_id = fields.UUIDField(description="The principal who asked for it.")
     api_key_id: UUID | None = fields.UUIDField(null=True, description="The API key by which they did, if by one.")
+    end_user_id: UUID | None = fields.UUIDField(null=True, description="Whose it is: that of the thread.")
     cancel_requested_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
     started_at = fields.DatetimeField(null=True)

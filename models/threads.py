@@ -21,6 +21,7 @@ class Thread(TenantRow):
     """A conversation: the runs in it follow one another, never two at a time."""
 
     title = fields.CharField(max_length=200, null=True)
+    end_user_id: UUID | None = fields.UUIDField(null=True, description="Whose it is, if it was begun on a page.")
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from core.auth import KeyRing
@@ -79,6 +79,11 @@ class Context:
         if principal is None:
             raise Unauthenticated("Sign in first: send a valid access token.")
         return principal
+
+    def own_only(self) -> tuple[tuple[str, Any], ...]:
+        """What to filter lists of threads and runs by, for an end user; nothing for others, who see all."""
+        principal = self.require_principal()
+        return (("end_user_id", principal.end_user_id),) if principal.end_user_id else ()
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """A transaction that reads what the caller may see: their workspaces, and a person's own account.

@@ -114,7 +114,7 @@ async def page_of_runs(
     context: Context, parent: str, parent_id: UUID, selection: RunSelection, *, first: int | None, after: str | None
 ) -> Page[Run]:
     """The runs whose column ``parent`` holds that id, newest first."""
-    listing = Listing(Run, parent, where=selection.filters())
+    listing = Listing(Run, parent, where=selection.filters() + context.own_only())
     return await page(context, listing, parent_id, first=first, after=after)
 
 

@@ -10,7 +10,6 @@ from resolvers.pages import Listing, Order, Page, page
 # What a run said stands after what it was asked, whichever was stored first.
 MESSAGES = Listing(Message, "thread_id", Order(("run_id", "position")), default=50)
 RUNS = Listing(Run, "thread_id")
-THREADS = Listing(Thread, "workspace_id")
 
 
 async def messages(
@@ -33,4 +32,5 @@ async def runs(context: Context, thread_id: UUID, *, first: int | None, after: s
 
 async def of_workspace(context: Context, workspace_id: UUID, *, first: int | None, after: str | None) -> Page[Thread]:
     """The threads of a workspace, newest first."""
-    return await page(context, THREADS, workspace_id, first=first, after=after)
+    listing = Listing(Thread, "workspace_id", where=context.own_only())
+    return await page(context, listing, workspace_id, first=first, after=after)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from core.errors import Forbidden
 from core.permissions import Permission
 from resolvers.context import Context
 from services import usage
@@ -17,6 +18,13 @@ async def report(
     interval: UsageInterval,
     group_by: UsageDimension | None,
 ) -> UsageReport:
-    """Figures over [start, end); see `services.usage.report`."""
-    context.require_principal().require(workspace_id, Permission.READ)
+    """Figures over [start, end); see `services.usage.report`.
+
+    Raises:
+        NotFound: no such workspace for the caller. Forbidden: they may not see its figures.
+    """
+    principal = context.require_principal()
+    principal.require(workspace_id, Permission.READ)
+    if principal.on_page:
+        raise Forbidden("Figures of the whole workspace are not for its pages.")
     return await usage.report(workspace_id, start, end, interval, group_by)

@@ -26,6 +26,7 @@ publish_enum(
     WRITE="Make and change agents.",
     RUN="Start and cancel runs.",
     ADMIN="Manage members, keys and credentials; read the audit record.",
+    END_USERS="Make tokens for end users.",
 )
 publish_enum(
     ApiKeyKind,

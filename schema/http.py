@@ -23,6 +23,7 @@ from strawberry.types.graphql import OperationType
 from core.errors import ErrorCode, SynapseError, Unauthenticated
 from models.database import is_transient
 from resolvers.context import Context, Runtime
+from schema.credentials import credentials_of
 from schema.errors import AWAY, publish
 from schema.event_streams import HEARTBEAT_S, EventStream, framing_for
 from schema.execution import Schema
@@ -31,7 +32,7 @@ from schema.persisted_documents import document_of
 from schema.request_ids import request_id_of
 from schema.requests import RequestRefused, read_operation
 from schema.responses import refusal_response, result_response
-from schema.sockets import Socket, SocketAdapter, bearer
+from schema.sockets import Socket, SocketAdapter
 from services import principals
 
 log = structlog.get_logger(__name__)
@@ -94,7 +95,7 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             raise RequestRefused(406, f"Answers are {' or '.join(RESPONSES)}; Accept names neither.")
         operation = await read_operation(request)
         context = await self.get_context(request)
-        failure = self._find_document(operation, context)
+        failure = await self._find_document(operation, context)
         try:
             if media_type:
                 result = failure or await self._execute(operation, context, METHODS[request.method])
@@ -110,10 +111,13 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         is_live = self.schema.is_subscription(operation.query, operation.operation_name)
         return EventStream(framing, results, context, self.heartbeat_s, is_live=is_live)
 
-    def _find_document(self, operation: GraphQLRequestData, context: Context) -> PreExecutionError | None:
+    async def _find_document(self, operation: GraphQLRequestData, context: Context) -> PreExecutionError | None:
         """Puts the text in place of a hash; or what to answer where that can't be done."""
+        documents, principal = context.runtime.documents, context.principal
         try:
-            operation.query = document_of(context.runtime.documents, self.schema, operation.query, operation.extensions)
+            operation.query = await document_of(
+                documents, self.schema, principal, operation.query, operation.extensions
+            )
         except SynapseError as error:
             failure = GraphQLError(error.message, original_error=error)
             return PreExecutionError(data=None, errors=[publish(failure, context.request_id)])
@@ -157,8 +161,8 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             return context
         context = Context(runtime, request_id=request_id_of(request))
         try:
-            token = bearer(request.headers.get("authorization"))
-            context.principal = await principals.authenticate(runtime.keys, token) if token else None
+            credentials = credentials_of(request.headers, request.headers.get("origin"))
+            context.principal = await principals.authenticate(runtime.keys, credentials) if credentials else None
         except Unauthenticated as error:
             context.rejection = error
         return context

@@ -14,6 +14,7 @@ from strawberry.http import GraphQLRequestData
 
 from core.errors import ErrorCode
 from schema.media_types import JSON, MediaType
+from schema.persisted_documents import with_document_id
 
 # Room for the largest message that may be sent to an agent, escaped as JSON at its worst, more than twice over.
 MAX_BODY_BYTES = 4_000_000
@@ -21,7 +22,13 @@ MAX_BODY_BYTES = 4_000_000
 BODY_TIMEOUT_S = 60.0
 # More than proxies and browsers pass on.
 MAX_URL_QUERY_BYTES = 16_384
-_PARAMETERS: dict[str, type] = {"query": str, "variables": dict, "operationName": str, "extensions": dict}
+_PARAMETERS: dict[str, type] = {
+    "query": str,
+    "documentId": str,
+    "variables": dict,
+    "operationName": str,
+    "extensions": dict,
+}
 
 
 class RequestRefused(Exception):
@@ -57,7 +64,7 @@ async def read_operation(request: Request) -> GraphQLRequestData:
         query=parameters.get("query"),
         variables=parameters.get("variables"),
         operation_name=parameters.get("operationName") or None,
-        extensions=parameters.get("extensions"),
+        extensions=with_document_id(parameters.get("extensions"), parameters.get("documentId")),
     )
 
 

@@ -9,6 +9,7 @@ import strawberry
 from core.ids import IdPrefix
 from models.agents import Agent as AgentRow
 from models.agents import AgentVersion as AgentVersionRow
+from models.end_users import EndUser as EndUserRow
 from models.llm_calls import RunUsage as UsageFigures
 from models.run_steps import RunStep as RunStepRow
 from models.run_steps import StepKind, StepStatus
@@ -19,6 +20,7 @@ from models.users import User as UserRow
 from resolvers import api_keys, runs
 from schema.agents import Agent, AgentVersion
 from schema.api_keys import ApiKey
+from schema.end_users import EndUser
 from schema.enums import publish_enum
 from schema.errors import (
     BudgetExceededError,
@@ -155,6 +157,11 @@ class Run(Node, prefix=IdPrefix.RUN, table=RunRow):
     async def started_by_key(self, info: Info) -> ApiKey | None:
         row = await api_keys.find(info.context, self.row.api_key_id) if self.row.api_key_id else None
         return ApiKey.of(row) if row else None
+
+    @field("Whose it is, if the conversation was begun on a page of the workspace; null otherwise.")
+    async def end_user(self, info: Info) -> EndUser | None:
+        row = await info.context.find(EndUserRow, self.row.end_user_id) if self.row.end_user_id else None
+        return EndUser.of(row) if row else None
 
     @field("What it has used so far.")
     async def usage(self, info: Info) -> RunUsage:

@@ -6,6 +6,7 @@ from schema.accounts import AccountMutation, AccountQuery
 from schema.agents import AgentMutation, AgentQuery
 from schema.api_keys import ApiKeyMutation
 from schema.catalogue import CatalogueQuery
+from schema.end_users import EndUserMutation
 from schema.execution import Schema
 from schema.members import MemberMutation
 from schema.nodes import NodeQuery
@@ -13,6 +14,7 @@ from schema.provider_credentials import ProviderCredentialMutation
 from schema.run_events import EVENT_TYPES, RunEventSubscription
 from schema.runs import RunMutation, RunQuery
 from schema.threads import ThreadQuery
+from schema.trusted_operations import TrustedOperationMutation
 from schema.workspaces import WorkspaceMutation, WorkspaceQuery
 
 
@@ -27,6 +29,8 @@ class Mutation(
     WorkspaceMutation,
     MemberMutation,
     ApiKeyMutation,
+    TrustedOperationMutation,
+    EndUserMutation,
     ProviderCredentialMutation,
     AgentMutation,
     RunMutation,

@@ -22,9 +22,10 @@ from core.errors import RateLimited, SynapseError, Unauthenticated
 from core.principals import Principal
 from models.database import is_transient
 from resolvers.context import Context
+from schema.credentials import AUTHORIZATION, credentials_of
 from schema.errors import publish
 from schema.execution import Schema
-from schema.persisted_documents import document_of
+from schema.persisted_documents import document_of, with_document_id
 from services import principals
 from services.revocations import RIGHTS_LOST
 
@@ -39,20 +40,6 @@ MAX_OPERATIONS = 100
 LAST_ANSWERS_S = 0.3
 
 log = structlog.get_logger(__name__)
-
-
-def bearer(authorization: object) -> str | None:
-    """The token of an Authorization header, or of the same in connection_init; None where there is none.
-
-    Raises:
-        Unauthenticated: it is there and is not ``Bearer TOKEN``.
-    """
-    if authorization is None or authorization == "":
-        return None
-    scheme, _, token = authorization.partition(" ") if isinstance(authorization, str) else ("", "", "")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("Authorization must be: Bearer TOKEN.")
-    return token.strip()
 
 
 class SocketAdapter(ASGIWebSocketAdapter):
@@ -115,7 +102,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def handle_ping(self, message: Any) -> None:
         payload = message.get("payload")
-        if self.connection_acknowledged and payload and _authorization(payload):
+        if self.connection_acknowledged and payload and any(name.lower() == AUTHORIZATION for name in payload):
             try:
                 await self._renew(payload)
             except Unauthenticated as error:
@@ -129,7 +116,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         # Otherwise nothing may be answered: the base class closes the socket.
         if self.connection_acknowledged and id not in self.operations:
             try:
-                query = self._query_of(message["payload"])
+                query = await self._query_of(message["payload"])
             except SynapseError as error:
                 failure = publish(GraphQLError(error.message, original_error=error), self.context.request_id)
                 await self.send_message({"id": id, "type": "error", "payload": [failure.formatted]})
@@ -140,12 +127,13 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             self._running.add(operation.task)
             operation.task.add_done_callback(self._running.discard)
 
-    def _query_of(self, payload: Mapping[str, Any]) -> str:
-        """Raises RateLimited, or SynapseError for a persisted document that is not there or not right."""
+    async def _query_of(self, payload: Mapping[str, Any]) -> str:
+        """Raises RateLimited, or SynapseError for a document that is not there, not right or not trusted."""
         if len(self._running) >= MAX_OPERATIONS:
             raise RateLimited(f"A socket carries at most {MAX_OPERATIONS} operations at once.", retry_after_ms=0)
+        extensions = with_document_id(payload.get("extensions"), payload.get("documentId"))
         documents = self.context.runtime.documents
-        return document_of(documents, self.schema, payload.get("query"), payload.get("extensions")) or ""
+        return await document_of(documents, self.schema, self.principal, payload.get("query"), extensions) or ""
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         context = Context(self.context.runtime)
@@ -195,8 +183,9 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         """A document that can't be run fails its own operation, and not the others on the socket."""
 
     async def _authenticate(self, payload: Mapping[str, object]) -> Principal | None:
-        token = bearer(_authorization(payload))
-        return await principals.authenticate(self.context.runtime.keys, token) if token else None
+        assert isinstance(self.websocket, SocketAdapter)
+        credentials = credentials_of(payload, self.websocket.ws.headers.get("origin"))
+        return await principals.authenticate(self.context.runtime.keys, credentials) if credentials else None
 
     async def _renew(self, payload: Mapping[str, object]) -> None:
         """Goes on by a fresh token of the same caller.
@@ -246,11 +235,6 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
                     operation.task.cancel()
 
 
-def _authorization(payload: Mapping[str, object]) -> object:
-    """What stands under that name, in any letter case."""
-    return next((value for key, value in payload.items() if key.lower() == "authorization"), None)
-
-
 def _malformed(message: Any) -> str | None:
     """What is wrong with a message's form; None when nothing is."""
     match message:
@@ -261,11 +245,14 @@ def _malformed(message: Any) -> str | None:
         case {"type": "subscribe", "id": str(id), "payload": {**rest}}:
             if not 0 < len(id) <= MAX_ID_CHARS:
                 return f"An id has 1 to {MAX_ID_CHARS} characters"
-            if not isinstance(rest.get("query"), str if "extensions" not in rest else str | None):
+            if not isinstance(rest.get("query"), str if not {"extensions", "documentId"} & rest.keys() else str | None):
                 return "The query must be a string"
             for key in ("variables", "extensions"):
                 if not isinstance(rest.get(key), dict | None):
                     return f"The {key} must be an object"
-            return None if isinstance(rest.get("operationName"), str | None) else "The operationName must be a string"
+            for key in ("operationName", "documentId"):
+                if not isinstance(rest.get(key), str | None):
+                    return f"The {key} must be a string"
+            return None
         case _:
             return "This is no message of graphql-transport-ws"

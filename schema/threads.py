@@ -7,11 +7,13 @@ from uuid import UUID
 import strawberry
 
 from core.ids import IdPrefix
+from models.end_users import EndUser as EndUserRow
 from models.runs import Run as RunRow
 from models.threads import Message as MessageRow
 from models.threads import MessageRole
 from models.threads import Thread as ThreadRow
 from resolvers import threads
+from schema.end_users import EndUser
 from schema.enums import publish_enum
 from schema.fields import field
 from schema.info import Info
@@ -60,6 +62,12 @@ class Message(Node, prefix=IdPrefix.MESSAGE, table=MessageRow):
 class Thread(Node, prefix=IdPrefix.THREAD, table=ThreadRow):
     title: str | None = strawberry.field(description="The beginning of the first message.")
     created_at: datetime = strawberry.field(description="When it was begun.")
+    end_user_key: strawberry.Private[UUID | None]
+
+    @field("Whose it is, if it was begun on a page of the workspace; null otherwise.")
+    async def end_user(self, info: Info) -> EndUser | None:
+        row = await info.context.find(EndUserRow, self.end_user_key) if self.end_user_key else None
+        return EndUser.of(row) if row else None
 
     @field("Oldest first; `last`, where given, takes from the end (or from `before`) instead of `first`.")
     async def messages(
@@ -76,7 +84,7 @@ class Thread(Node, prefix=IdPrefix.THREAD, table=ThreadRow):
 
     @classmethod
     def of(cls, row: ThreadRow) -> Self:
-        return cls(key=row.id, title=row.title, created_at=row.created_at)
+        return cls(key=row.id, title=row.title, created_at=row.created_at, end_user_key=row.end_user_id)
 
 
 @strawberry.type

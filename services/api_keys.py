@@ -8,9 +8,10 @@ from uuid import UUID
 from core.errors import Conflict, Forbidden, NotFound, Unauthenticated, ValidationFailed
 from core.ids import IdPrefix, encode, new_id
 from core.inputs import Path, require_text
-from core.permissions import Permission, Scope, Scopes
+from core.origins import is_origin
+from core.permissions import BROWSER_SCOPES, Permission, Scope, Scopes
 from core.principals import KeyProof, Principal
-from core.tokens import hash_token, new_key_secret, shown_of
+from core.tokens import BROWSER_KEY_PREFIX, SECRET_KEY_PREFIX, hash_token, new_key_secret, shown_of
 from models.api_keys import ApiKey, ApiKeyKind
 from models.database import fetch, seen_by, transaction
 from models.notifications import Notification, notify
@@ -18,8 +19,11 @@ from services import idempotency
 from services.audit import Action, record
 
 MAX_NAME_CHARS = 200
+MAX_ORIGINS = 20
 # How exactly it is known when a key was last used.
 USE_INTERVAL = timedelta(minutes=1)
+
+MISPLACED = "An end user's token goes with a browser key of its own workspace."
 
 _KEY_PATH: Path = ("input", "apiKeyId")
 # Once a minute, and by one of those who come at the same time; the others don't wait for it.
@@ -59,7 +63,7 @@ async def create(principal: Principal, new: NewApiKey) -> tuple[ApiKey, str]:
     name = require_text(new.name, ("input", "name"), max_chars=MAX_NAME_CHARS, what="The key's name")
     _require_possible(new)
     _require_within(principal, new)
-    secret = new_key_secret()
+    secret = new_key_secret(BROWSER_KEY_PREFIX if new.kind is ApiKeyKind.BROWSER else SECRET_KEY_PREFIX)
     key_id = new_id()
     async with seen_by(principal) as connection:
         earlier_id = await idempotency.claim(
@@ -125,7 +129,8 @@ async def load(proof: KeyProof) -> Principal:
     """The key whose secret was shown, which counts as its use.
 
     Raises:
-        Unauthenticated: there is none, it was revoked or has expired.
+        Unauthenticated: there is none, it was revoked or has expired; it is a browser key, for pages of other origins;
+            the end user's token that came with it is misplaced.
     """
     async with transaction(token_hash=proof.secret_hash) as connection:
         key = await ApiKey.get_or_none(secret_hash=proof.secret_hash)
@@ -135,20 +140,50 @@ async def load(proof: KeyProof) -> Principal:
             raise Unauthenticated(key.refusal)
         if key.last_used_at is None or datetime.now(UTC) - key.last_used_at > USE_INTERVAL:
             await fetch(connection, _USE, key.id, USE_INTERVAL)
+    return _caller_on_page(key, proof) if key.kind is ApiKeyKind.BROWSER else _program(key, proof)
+
+
+def _program(key: ApiKey, proof: KeyProof) -> Principal:
+    if proof.end_user is not None:
+        raise Unauthenticated(MISPLACED)
     return Principal(
         (IdPrefix.API_KEY, key.id), {key.workspace_id: key.rights}, proof, key.expires_at, api_key_id=key.id
     )
+
+
+def _caller_on_page(key: ApiKey, proof: KeyProof) -> Principal:
+    """The end user; a visitor, who may look, where no token says which one."""
+    if proof.origin not in key.allowed_origins:
+        raise Unauthenticated("This API key is not for pages of this origin.")
+    rights, expires_at, subject = key.rights, key.expires_at, (IdPrefix.API_KEY, key.id)
+    if proof.end_user is None:
+        rights = Scopes(rights.held & {Scope.READ})
+    elif proof.end_user.workspace_id != key.workspace_id:
+        raise Unauthenticated(MISPLACED)
+    else:
+        subject = (IdPrefix.END_USER, proof.end_user.end_user_id)
+        expires_at = min(expires_at, proof.end_user.expires_at) if expires_at else proof.end_user.expires_at
+    return Principal(subject, {key.workspace_id: rights}, proof, expires_at, api_key_id=key.id, on_page=True)
 
 
 def _require_possible(new: NewApiKey) -> None:
     if not new.scopes:
         raise ValidationFailed("A key without a scope can do nothing.", ("input", "scopes"))
     if new.kind is ApiKeyKind.BROWSER:
-        raise ValidationFailed("Keys for browsers can't be made yet.", ("input", "kind"))
-    if new.allowed_origins:
-        raise ValidationFailed("Only keys for browsers have origins.", ("input", "allowedOrigins"))
+        _require_fit_for_pages(new)
+    elif new.allowed_origins:
+        raise ValidationFailed("Only browser keys have origins.", ("input", "allowedOrigins"))
     if new.expires_at is not None and new.expires_at <= datetime.now(UTC):
         raise ValidationFailed("The key would have expired already.", ("input", "expiresAt"))
+
+
+def _require_fit_for_pages(new: NewApiKey) -> None:
+    if not new.scopes <= BROWSER_SCOPES:
+        names = " and ".join(_ordered(BROWSER_SCOPES))
+        raise ValidationFailed(f"Everybody can read a browser key, so it can have {names} only.", ("input", "scopes"))
+    if not 1 <= len(new.allowed_origins) <= MAX_ORIGINS or not all(map(is_origin, new.allowed_origins)):
+        message = f"A browser key needs 1 to {MAX_ORIGINS} origins, each as browsers write it: https://shop.example"
+        raise ValidationFailed(message, ("input", "allowedOrigins"))
 
 
 def _require_within(principal: Principal, new: NewApiKey) -> None:

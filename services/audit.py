@@ -29,6 +29,8 @@ class Action(StrEnum):
     MEMBER_LEFT = "member.left"
     API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"
+    OPERATIONS_TRUSTED = "operations.trusted"
+    OPERATIONS_DISTRUSTED = "operations.distrusted"
     PROVIDER_CREDENTIAL_SET = "provider_credential.set"
     AGENT_CREATED = "agent.created"
     AGENT_UPDATED = "agent.updated"

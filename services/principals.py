@@ -1,18 +1,26 @@
 """Who calls, and with which rights, by what they show: an access token or the secret of an API key."""
 
 from core.auth import AccessClaims, KeyRing
-from core.principals import KeyProof, Principal
+from core.errors import Unauthenticated
+from core.principals import Credentials, KeyProof, Principal
 from core.tokens import hash_token, is_key_secret
 from services import api_keys, sessions
 
 
-async def authenticate(keys: KeyRing, token: str) -> Principal:
-    """Who sends this token, with the rights of this moment.
+async def authenticate(keys: KeyRing, credentials: Credentials) -> Principal:
+    """Who sends these, with the rights of this moment.
 
     Raises:
-        Unauthenticated: it is not valid or has expired, its session has ended, or it is a key that was revoked.
+        Unauthenticated: they are not valid or have expired, the session has ended, the key was revoked or is for pages
+            of other origins, or the end user's token goes with no browser key of its workspace.
     """
-    return await load(KeyProof(hash_token(token)) if is_key_secret(token) else keys.verify_access_token(token))
+    if is_key_secret(credentials.token):
+        token = credentials.end_user_token
+        end_user = keys.verify_end_user_token(token) if token else None
+        return await api_keys.load(KeyProof(hash_token(credentials.token), credentials.origin, end_user))
+    if credentials.end_user_token:
+        raise Unauthenticated(api_keys.MISPLACED)
+    return await sessions.load(keys.verify_access_token(credentials.token))
 
 
 async def load(proof: AccessClaims | KeyProof) -> Principal:

@@ -78,7 +78,8 @@ async def start(principal: Principal, bus: Bus, request: RunRequest) -> StartedR
         run_id = new_id()
         earlier_id = await idempotency.claim(
             connection,
-            scope_id=agent.workspace_id,
+            # What end users choose for a key is nobody else's.
+            scope_id=principal.end_user_id or agent.workspace_id,
             key=request.idempotency_key,
             request=_fingerprint(request),
             result_id=run_id,
@@ -121,7 +122,7 @@ async def _queue(
     if agent.archived_at is not None:
         raise Conflict("The agent is archived; start no more runs of it.", ("input", "agentId"))
     version = await _version(agent, request)
-    thread = await _thread(agent.workspace_id, request)
+    thread = await _thread(principal, agent.workspace_id, request)
     events = await _make_way(connection, thread, request.if_busy)
     run = await Run.create(
         id=run_id,
@@ -133,6 +134,7 @@ async def _queue(
         metadata=request.metadata,
         started_by_id=principal.id,
         api_key_id=principal.api_key_id,
+        end_user_id=thread.end_user_id,
     )
     await Message.create(
         workspace_id=run.workspace_id,
@@ -156,10 +158,10 @@ async def _version(agent: Agent, request: RunRequest) -> AgentVersion:
     return version
 
 
-async def _thread(workspace_id: UUID, request: RunRequest) -> Thread:
+async def _thread(principal: Principal, workspace_id: UUID, request: RunRequest) -> Thread:
     if request.thread_id is None:
         title = " ".join(request.message.split())
-        return await Thread.create(workspace_id=workspace_id, title=_shorten(title))
+        return await Thread.create(workspace_id=workspace_id, title=_shorten(title), end_user_id=principal.end_user_id)
     # The lock makes runs that are started in one thread at the same moment see one another. It lets answers be added.
     query = Thread.select_for_update(no_key=True)
     thread = await query.get_or_none(id=request.thread_id, workspace_id=workspace_id)

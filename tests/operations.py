@@ -86,6 +86,17 @@ CREATE_API_KEY = f"""mutation ($input: CreateApiKeyInput!) {{
 REVOKE_API_KEY = f"""mutation ($input: RevokeApiKeyInput!) {{
   revokeApiKey(input: $input) {{ __typename ... on RevokeApiKeyPayload {{ apiKey {{ {API_KEY} }} }} {ERROR} }}
 }}"""
+TRUST_OPERATIONS = f"""mutation ($input: TrustOperationsInput!) {{
+  trustOperations(input: $input) {{ __typename ... on TrustOperationsPayload {{ documentIds }} {ERROR} }}
+}}"""
+DISTRUST_OPERATIONS = f"""mutation ($input: DistrustOperationsInput!) {{
+  distrustOperations(input: $input) {{ __typename ... on DistrustOperationsPayload {{ documentIds }} {ERROR} }}
+}}"""
+CREATE_END_USER_TOKEN = f"""mutation ($input: CreateEndUserTokenInput!) {{
+  createEndUserToken(input: $input) {{
+    __typename ... on CreateEndUserTokenPayload {{ token expiresAt endUser {{ id externalId createdAt }} }} {ERROR}
+  }}
+}}"""
 GET_RUN = f"query ($id: ID!) {{ run(id: $id) {{ {RUN} }} }}"
 RUN_EVENTS = f"""subscription ($runId: ID!, $after: Int! = 0, $delivery: DeliveryInput) {{
   runEvents(runId: $runId, after: $after, delivery: $delivery) {{

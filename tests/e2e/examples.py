@@ -14,7 +14,15 @@ from models.users import User
 from tests.accounts import PASSWORD, SIGN_IN, Member, new_account
 from tests.client import Client, Json
 from tests.e2e.colleagues import add_member
-from tests.operations import CREATE_API_KEY, INVITE_MEMBER, UPDATE_AGENT, answer, create_agent, start_run
+from tests.operations import (
+    CREATE_API_KEY,
+    INVITE_MEMBER,
+    TRUST_OPERATIONS,
+    UPDATE_AGENT,
+    answer,
+    create_agent,
+    start_run,
+)
 from tests.servers.app import Server
 
 SCHEMA = build_schema((Path(__file__).parents[2] / "schema.graphql").read_text())
@@ -71,6 +79,11 @@ class Stage:
     async def api_key(self) -> Json:
         made = await answer(self.owner.client, CREATE_API_KEY, **self.workspace, name="Example", scopes=["READ"])
         return {"apiKeyId": made["apiKey"]["id"]}
+
+    async def trusted(self) -> Json:
+        document = f"{{ a{new_id().hex}: __typename }}"
+        trusted = await answer(self.owner.client, TRUST_OPERATIONS, **self.workspace, documents=[document])
+        return {**self.workspace, "documentIds": trusted["documentIds"]}
 
     async def credential(self) -> Json:
         return {**self.workspace, "provider": "OPENAI", "name": "example", "apiKey": "sk-example-4711"}
@@ -135,6 +148,9 @@ EXAMPLES: dict[str, Example] = {
     "transferOwnership": by_owner(Stage.member),
     "createApiKey": by_owner(_workspace, name="Example", scopes=["ADMIN"]),
     "revokeApiKey": by_owner(Stage.api_key),
+    "trustOperations": by_owner(_workspace, documents=["{ __typename }"]),
+    "distrustOperations": by_owner(Stage.trusted),
+    "createEndUserToken": by_owner(_workspace, externalId="4711"),
     "setProviderCredential": by_owner(Stage.credential),
     "createAgent": by_owner(_workspace, name="Example", config={"model": MODEL}),
     "updateAgent": by_owner(Stage.agent, name="Renamed", config={"model": MODEL, "instructions": "Be brief."}),

@@ -22,8 +22,16 @@ from tests.operations import SET_PROVIDER_CREDENTIAL, UPDATE_AGENT, answer, crea
 from tests.servers.app import Server
 
 # What may not change without a trace.
-AUDITED_TABLES = ("memberships", "invitations", "provider_credentials", "api_keys", "agents", "agent_versions")
-UNAUDITED = {"signIn", "refreshSession", "signOut", "startRun", "cancelRun"}
+AUDITED_TABLES = (
+    "memberships",
+    "invitations",
+    "provider_credentials",
+    "api_keys",
+    "trusted_operations",
+    "agents",
+    "agent_versions",
+)
+UNAUDITED = {"signIn", "refreshSession", "signOut", "startRun", "cancelRun", "createEndUserToken"}
 RECORD = """
 query ($id: ID!, $first: Int, $after: String, $filter: AuditEventFilter) {
   workspace(id: $id) {

@@ -19,6 +19,8 @@ from tests.operations import (
     CHANGE_MEMBER_ROLE,
     CREATE_AGENT,
     CREATE_API_KEY,
+    CREATE_END_USER_TOKEN,
+    DISTRUST_OPERATIONS,
     INVITE_MEMBER,
     PUBLISH_VERSION,
     REMOVE_MEMBER,
@@ -27,6 +29,7 @@ from tests.operations import (
     SET_PROVIDER_CREDENTIAL,
     START_RUN,
     TRANSFER_OWNERSHIP,
+    TRUST_OPERATIONS,
     UPDATE_AGENT,
     answer,
     create_agent,
@@ -44,7 +47,7 @@ EVERYTHING = """query ($id: ID!) { node(id: $id) {
   ... on Workspace { name slug } ... on Agent { name } ... on AgentVersion { number }
   ... on Thread { title } ... on Message { text } ... on Run { input } ... on RunStep { name }
   ... on User { email } ... on Membership { role } ... on ProviderCredential { name keyHint }
-  ... on AuditEvent { actor } ... on ApiKey { prefix }
+  ... on AuditEvent { actor } ... on ApiKey { prefix } ... on EndUser { externalId }
 } }"""
 
 
@@ -74,7 +77,9 @@ async def tenants(server: Server) -> tuple[Tenant, Tenant]:
         key = await answer(
             member.client, CREATE_API_KEY, workspaceId=member.workspace_id, name="Theirs", scopes=["READ"]
         )
+        token = await answer(member.client, CREATE_END_USER_TOKEN, workspaceId=member.workspace_id, externalId="Theirs")
         owned = {
+            "endUserId": token["endUser"]["id"],
             "apiKeyId": key["apiKey"]["id"],
             "workspaceId": member.workspace_id,
             "agentId": agent["id"],
@@ -112,6 +117,21 @@ CASES: dict[str, tuple[str, str, Variables]] = {
         lambda own, id: {"input": {"workspaceId": id, "name": "Mine", "scopes": ["READ"]}},
     ),
     "revokeApiKey.apiKeyId": ("apiKeyId", REVOKE_API_KEY, lambda own, id: {"input": {"apiKeyId": id}}),
+    "trustOperations.workspaceId": (
+        "workspaceId",
+        TRUST_OPERATIONS,
+        lambda own, id: {"input": {"workspaceId": id, "documents": ["{ __typename }"]}},
+    ),
+    "distrustOperations.workspaceId": (
+        "workspaceId",
+        DISTRUST_OPERATIONS,
+        lambda own, id: {"input": {"workspaceId": id, "documentIds": ["sha256:Mine"]}},
+    ),
+    "createEndUserToken.workspaceId": (
+        "workspaceId",
+        CREATE_END_USER_TOKEN,
+        lambda own, id: {"input": {"workspaceId": id, "externalId": "Mine"}},
+    ),
     "setProviderCredential.workspaceId": (
         "workspaceId",
         SET_PROVIDER_CREDENTIAL,
@@ -253,7 +273,7 @@ async def test_whoever_is_not_signed_in_learns_only_that(
     "kind",
     [
         *("workspaceId", "agentId", "agentVersionId", "threadId", "runId", "messageId", "membershipId", "userId"),
-        *("credentialId", "auditEventId", "apiKeyId"),
+        *("credentialId", "auditEventId", "apiKeyId", "endUserId"),
     ],
 )
 async def test_every_kind_of_node_is_found_by_its_owner_and_by_nobody_else(
@@ -307,6 +327,9 @@ async def test_a_viewer_looks_and_changes_nothing(
         (SET_PROVIDER_CREDENTIAL, {"workspaceId": ada.ids["workspaceId"], **CREDENTIAL}, "workspaceId"),
         (CREATE_API_KEY, {"workspaceId": ada.ids["workspaceId"], "name": "Mine", "scopes": ["READ"]}, "workspaceId"),
         (REVOKE_API_KEY, {"apiKeyId": ada.ids["apiKeyId"]}, "apiKeyId"),
+        (TRUST_OPERATIONS, {"workspaceId": ada.ids["workspaceId"], "documents": ["{ __typename }"]}, "workspaceId"),
+        (DISTRUST_OPERATIONS, {"workspaceId": ada.ids["workspaceId"], "documentIds": ["x"]}, "workspaceId"),
+        (CREATE_END_USER_TOKEN, {"workspaceId": ada.ids["workspaceId"], "externalId": "Mine"}, "workspaceId"),
         (INVITE_MEMBER, {"workspaceId": ada.ids["workspaceId"], "email": "e@e.com", "role": "VIEWER"}, "workspaceId"),
         (CHANGE_MEMBER_ROLE, {"membershipId": ada.ids["membershipId"], "role": "VIEWER"}, "membershipId"),
         (REMOVE_MEMBER, {"membershipId": ada.ids["membershipId"]}, "membershipId"),

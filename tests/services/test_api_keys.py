@@ -20,7 +20,7 @@ from core.errors import (
     ValidationFailed,
 )
 from core.permissions import Permission, Role, Scope
-from core.principals import Principal
+from core.principals import Credentials, Principal
 from core.tokens import new_key_secret
 from models.api_keys import ApiKey, ApiKeyKind
 from models.database import APP_ROLE, open_connection, transaction
@@ -49,7 +49,7 @@ def new_key(principal: Principal, *scopes: Scope, **fields: Any) -> NewApiKey:
 async def key_of(principal: Principal, *scopes: Scope, **fields: Any) -> Principal:
     """A new key, as the caller that it is."""
     _, secret = await api_keys.create(principal, new_key(principal, *scopes, **fields))
-    return await principals.authenticate(KEYS, secret)
+    return await principals.authenticate(KEYS, Credentials(secret))
 
 
 async def refused(call: Any, error: type[SynapseError]) -> SynapseError:
@@ -65,7 +65,7 @@ async def stored(key_id: UUID, principal: Principal) -> ApiKey:
 
 async def test_a_secret_names_its_key_and_its_rights(admin: Principal) -> None:
     key, secret = await api_keys.create(admin, new_key(admin, Scope.RUN, Scope.READ))
-    caller = await principals.authenticate(KEYS, secret)
+    caller = await principals.authenticate(KEYS, Credentials(secret))
     [workspace_id] = admin.workspace_ids
     assert (caller.id, caller.api_key_id, caller.user_id) == (key.id, key.id, None)
     allowed = {permission for permission in Permission if caller.may(workspace_id, permission)}
@@ -108,6 +108,17 @@ async def test_keys_of_others_are_not_there(admin: Principal) -> None:
         ({"name": "x" * 201}, "name"),
         ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, "expiresAt"),
         ({"allowed_origins": ("https://shop.example",)}, "allowedOrigins"),
+        ({"kind": ApiKeyKind.BROWSER}, "allowedOrigins"),
+        ({"kind": ApiKeyKind.BROWSER, "allowed_origins": ("https://shop.example/",)}, "allowedOrigins"),
+        ({"kind": ApiKeyKind.BROWSER, "allowed_origins": ("*",)}, "allowedOrigins"),
+        (
+            {
+                "kind": ApiKeyKind.BROWSER,
+                "allowed_origins": ("https://shop.example",),
+                "scopes": frozenset({Scope.READ, Scope.WRITE}),
+            },
+            "scopes",
+        ),
         ({"idempotency_key": " "}, "idempotencyKey"),
     ],
 )
@@ -134,22 +145,22 @@ async def test_a_revoked_key_is_worth_nothing_and_stays_so(admin: Principal) -> 
     key, secret = await api_keys.create(admin, new_key(admin))
     first, again = [await api_keys.revoke(admin, key.id) for _ in range(2)]
     assert first.revoked_at == again.revoked_at
-    error = await refused(principals.authenticate(KEYS, secret), Unauthenticated)
+    error = await refused(principals.authenticate(KEYS, Credentials(secret)), Unauthenticated)
     assert error.message == "The API key was revoked."
 
 
 async def test_an_expired_key_is_worth_nothing(admin: Principal, database_url: str) -> None:
     key, secret = await api_keys.create(admin, new_key(admin, expires_at=datetime.now(UTC) + SOON))
-    assert (await principals.authenticate(KEYS, secret)).expires_at == key.expires_at
+    assert (await principals.authenticate(KEYS, Credentials(secret))).expires_at == key.expires_at
     connection = await open_connection(database_url)
     await connection.execute("UPDATE api_keys SET expires_at = now() WHERE id = $1", key.id)
     await connection.close()
-    error = await refused(principals.authenticate(KEYS, secret), Unauthenticated)
+    error = await refused(principals.authenticate(KEYS, Credentials(secret)), Unauthenticated)
     assert error.message == "The API key has expired."
 
 
 async def test_a_secret_of_no_key_is_refused(pool: None) -> None:
-    error = await refused(principals.authenticate(KEYS, new_key_secret()), Unauthenticated)
+    error = await refused(principals.authenticate(KEYS, Credentials(new_key_secret())), Unauthenticated)
     assert error.message == "The API key is not valid."
 
 
@@ -160,7 +171,7 @@ async def test_use_is_noted_once_a_minute(admin: Principal, database_url: str) -
     version = "SELECT xmin::text FROM api_keys WHERE id = $1"
 
     async def used_by_many() -> Any:
-        await asyncio.gather(*(principals.authenticate(KEYS, secret) for _ in range(20)))
+        await asyncio.gather(*(principals.authenticate(KEYS, Credentials(secret)) for _ in range(20)))
         return await connection.fetchval(version, key.id)
 
     async def used_lately() -> bool:
