@@ -16,6 +16,7 @@ EXCHANGE_TIMEOUT_S = 10.0
 PATHS = (
     "/v1/chat/completions",
     "/v1/messages",
+    "/v1beta/openai/chat/completions",
     "/v1beta/models/{model}:streamGenerateContent",
     "/api/chat",
 )
