@@ -13,7 +13,7 @@ from core.errors import ProviderFailed, SecretUnreadable, ValidationFailed
 from core.ids import IdPrefix, new_id
 from core.inputs import Path, require_text
 from core.permissions import Permission
-from models.database import fetch, transaction
+from models.database import Connection, fetch, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName, is_credential_name
 from providers.credentials import NEEDS, Credential, is_http_url
@@ -110,17 +110,21 @@ async def keys_of_workspace(workspace_id: UUID) -> list[CredentialKey]:
     return [(ProviderName(provider), name) for provider, name in rows]
 
 
-async def load(envelopes: Envelopes, workspace_id: UUID, key: CredentialKey) -> Credential | None:
+async def load(
+    connection: Connection, envelopes: Envelopes, workspace_id: UUID, key: CredentialKey
+) -> Credential | None:
     """The workspace's credential in the clear, for a call that is about to be made; None when it has none.
 
     Raises:
         ProviderFailed: it can't be decrypted.
     """
     provider, name = key
-    async with transaction([workspace_id]):
-        row = await ProviderCredential.get_or_none(workspace_id=workspace_id, provider=provider.value, name=name)
-    if row is None:
+    found = await ProviderCredential.read(
+        connection, "WHERE workspace_id = $1 AND provider = $2 AND name = $3", workspace_id, provider.value, name
+    )
+    if not found:
         return None
+    [row] = found
     try:
         api_key = envelopes.open(row.envelope, row.place) if row.envelope else ""
     except SecretUnreadable as error:

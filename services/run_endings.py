@@ -59,48 +59,44 @@ class StepOutcome:
     failure: Failure | None = None
 
 
-async def lock_owned(run_id: UUID, epoch: int) -> Run:
+async def lock_owned(connection: Connection, run_id: UUID, epoch: int) -> Run:
     """The run, locked for the rest of the transaction; raises RunLost unless ``epoch`` is its newest."""
-    run = await Run.select_for_update(no_key=True).get_or_none(id=run_id, epoch=epoch)
-    if run is None or run.status.is_final:
+    found = await Run.read(connection, "WHERE id = $1 AND epoch = $2 FOR NO KEY UPDATE", run_id, epoch)
+    if not found or found[0].status.is_final:
         raise RunLost("Another process owns the run now, or ended it.")
-    return run
+    return found[0]
 
 
 async def end(connection: Connection, run: Run, outcome: Outcome, seq: int, text_sha256: str) -> LoggedEvent:
-    """Write the run's final state and, as number ``seq`` of its log, its last event, to be published after the commit.
+    """Write the run's final state. Returned is its last event, as number ``seq`` of its log, which the caller is to
+    insert in this transaction, and to publish after the commit.
 
     The transaction of ``connection`` holds the run's lock, and the run is not over yet.
     """
-    run.status = outcome.status
-    run.output_text = outcome.output_text
-    run.output = outcome.output
-    run.finished_at = datetime.now(UTC)
-    if outcome.failure is not None:
-        run.update_from_dict(outcome.failure.columns())
-    await run.save(update_fields=["status", "output_text", "output", "finished_at", *_FAILURE_COLUMNS])
+    finished_at = datetime.now(UTC)
+    columns = {
+        "status": outcome.status,
+        "output_text": outcome.output_text,
+        "output": outcome.output,
+        "finished_at": finished_at,
+    }
+    await run.write(connection, columns | _failure_columns(outcome.failure))
     usage = (await usage_of(connection, [run.id]))[run.id]
-    event = LoggedEvent(run.id, seq, seq, run.finished_at, None, RunFinished(snapshots.of_run(run, usage), text_sha256))
-    await insert_events(connection, run.workspace_id, [event])
-    return event
+    return LoggedEvent(run.id, seq, seq, finished_at, None, RunFinished(snapshots.of_run(run, usage), text_sha256))
 
 
 async def end_step(connection: Connection, run: Run, step: RunStep, outcome: StepOutcome, seq: int) -> LoggedEvent:
-    """Write the step's final state, what the model said as a message of the thread, and event number ``seq``.
-
-    Under the same conditions as `end`.
+    """Write the step's final state, and what the model said as a message of the thread. Returned is event number
+    ``seq``, for the caller as with `end`, under the same conditions.
     """
-    step.status, step.finished_at = outcome.status, datetime.now(UTC)
-    if outcome.failure is not None:
-        step.update_from_dict(outcome.failure.columns())
+    finished_at = datetime.now(UTC)
+    columns = {"name": step.name, "status": outcome.status, "finished_at": finished_at}
     if outcome.text:
-        message = await _add_answer(run, outcome.text, partial=outcome.status is not StepStatus.SUCCEEDED)
+        message = await _add_answer(connection, run, step, outcome)
         reason = outcome.finish_reason.value if outcome.finish_reason else None
-        step.output = {"messageId": encode(IdPrefix.MESSAGE, message.id), "finishReason": reason}
-    await step.save(update_fields=["name", "status", "output", "finished_at", *_FAILURE_COLUMNS])
-    event = LoggedEvent(run.id, seq, seq, step.finished_at, step.id, StepFinished(snapshots.of_step(step)))
-    await insert_events(connection, run.workspace_id, [event])
-    return event
+        columns["output"] = {"messageId": encode(IdPrefix.MESSAGE, message.id), "finishReason": reason}
+    await step.write(connection, columns | _failure_columns(outcome.failure))
+    return LoggedEvent(run.id, seq, seq, finished_at, step.id, StepFinished(snapshots.of_step(step)))
 
 
 async def end_abruptly(connection: Connection, run: Run, outcome: Outcome) -> list[LoggedEvent]:
@@ -109,8 +105,7 @@ async def end_abruptly(connection: Connection, run: Run, outcome: Outcome) -> li
     Its open steps end with it, and keep what they said. Under the same conditions as `end`.
     """
     # Should an executor be at it after all, it can write nothing any more.
-    run.epoch += 1
-    await run.save(update_fields=["epoch"])
+    await run.write(connection, {"epoch": run.epoch + 1})
     status = StepStatus(outcome.status.value)
     seq, text, events = await last_seq(connection, run.id), await standing_text(connection, run.id), []
     for step in await RunStep.filter(run_id=run.id, finished_at__isnull=True).order_by("position"):
@@ -119,6 +114,7 @@ async def end_abruptly(connection: Connection, run: Run, outcome: Outcome) -> li
         seq += 1
         events.append(await end_step(connection, run, step, StepOutcome(status, said, failure=outcome.failure), seq))
     events.append(await end(connection, run, outcome, seq + 1, text.sha256()))
+    await insert_events(connection, run.workspace_id, events)
     # A run that waits for its turn in this thread can go now. Executors that end a run look for the next by themselves.
     await notify(connection, Notification.RUN_QUEUED, str(run.id))
     return events
@@ -138,14 +134,18 @@ async def end_abandoned_calls(step: RunStep, status: LlmCallStatus, said: str, f
         await call.update_from_dict(columns).save(update_fields=list(columns))
 
 
-async def _add_answer(run: Run, text: str, *, partial: bool) -> Message:
-    position = await Message.filter(run_id=run.id).count()
-    return await Message.create(
+def _failure_columns(failure: Failure | None) -> dict[str, Any]:
+    return failure.columns() if failure is not None else dict.fromkeys(_FAILURE_COLUMNS)
+
+
+async def _add_answer(connection: Connection, run: Run, step: RunStep, outcome: StepOutcome) -> Message:
+    message = Message(
         workspace_id=run.workspace_id,
         thread_id=run.thread_id,
         run_id=run.id,
-        position=position,
+        position=step.position,
         role=MessageRole.ASSISTANT,
-        text=text,
-        partial=partial,
+        text=outcome.text,
+        partial=outcome.status is not StepStatus.SUCCEEDED,
     )
+    return await message.insert(connection)

@@ -16,7 +16,7 @@ from models.threads import Thread
 from models.workspaces import Workspace
 from streaming.bus import Bus
 from streaming.log import insert_events, publish, read
-from streaming.writer import RunWriter
+from streaming.writer import EventLog, RunWriter
 
 
 async def make_workspace() -> UUID:
@@ -50,6 +50,14 @@ async def make_run(workspace_id: UUID | None = None) -> Run:
         first = LoggedEvent(run_id, 1, 1, datetime.now(UTC), None, RunStarted({"status": "QUEUED"}))
         await insert_events(connection, workspace_id, [first])
     return run
+
+
+async def opened(log: EventLog, run: Run, epoch: int = 1) -> RunWriter:
+    """The run's writer in this epoch, open."""
+    writer = log.writer(run.id, run.workspace_id, epoch)
+    async with transaction([run.workspace_id]) as connection:
+        await writer.open(connection)
+    return writer
 
 
 async def take_over(run: Run) -> int:
