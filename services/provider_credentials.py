@@ -103,9 +103,9 @@ def _audited(row: ProviderCredential) -> dict[str, str | None]:
     return {"provider": row.provider, "name": row.name, "apiKey": key, "baseUrl": row.base_url}
 
 
-async def keys_of_workspace(workspace_id: UUID) -> list[CredentialKey]:
-    """Which credentials the workspace has."""
-    async with transaction([workspace_id]):
+async def keys_of_workspace(principal: Principal, workspace_id: UUID) -> list[CredentialKey]:
+    """Which credentials the workspace has; none for who is not in it."""
+    async with transaction(principal.workspace_ids):
         rows = await ProviderCredential.filter(workspace_id=workspace_id).values_list("provider", "name")
     return [(ProviderName(provider), name) for provider, name in rows]
 

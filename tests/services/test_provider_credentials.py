@@ -88,8 +88,8 @@ async def test_other_workspaces_have_others(admin: Principal) -> None:
     await set_credential(admin)
     other = await make_member(await make_workspace(), Role.ADMIN)
     assert await load(other) is None
-    assert await provider_credentials.keys_of_workspace(workspace_of(other)) == []
-    assert await provider_credentials.keys_of_workspace(workspace_of(admin)) == [OPENAI]
+    assert await provider_credentials.keys_of_workspace(other, workspace_of(other)) == []
+    assert await provider_credentials.keys_of_workspace(admin, workspace_of(admin)) == [OPENAI]
 
 
 @pytest.mark.parametrize("role", [Role.EDITOR, Role.VIEWER])
@@ -224,7 +224,9 @@ class TestRotation:
     async def test_credentials_without_a_key_are_left_alone(self, admin: Principal) -> None:
         await set_credential(admin, provider=ProviderName.OLLAMA, api_key=None, base_url="http://ollama")
         await provider_credentials.rotate_keys(Envelopes({**NEW, **OLD}))
-        assert await provider_credentials.keys_of_workspace(workspace_of(admin)) == [(ProviderName.OLLAMA, "default")]
+        assert await provider_credentials.keys_of_workspace(admin, workspace_of(admin)) == [
+            (ProviderName.OLLAMA, "default")
+        ]
 
     async def test_nothing_else_sees_the_credentials_of_all(self, admin: Principal) -> None:
         await set_credential(admin)
