@@ -9,8 +9,9 @@ import pytest
 from core.auth import Principal
 from core.envelopes import Envelopes
 from core.errors import Forbidden, NotFound, ProviderFailed, ValidationFailed
-from core.ids import new_id
+from core.ids import IdPrefix, encode, new_id
 from core.permissions import Role
+from models.audit_events import AuditEvent
 from models.database import fetch, open_connection, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName
@@ -211,6 +212,16 @@ class TestRotation:
         rotations = await asyncio.gather(*(provider_credentials.rotate_keys(ring) for _ in range(3)))
         assert sum(rotation.rewrapped for rotation in rotations) == 10
         assert (await provider_credentials.rotate_keys(ring)).rewrapped == 0
+
+    async def test_each_is_on_record_with_the_names_of_both_keys_and_without_secrets(self, admin: Principal) -> None:
+        row = await set_credential(admin, Envelopes(OLD))
+        await provider_credentials.rotate_keys(Envelopes({**NEW, **OLD}))
+        async with transaction([workspace_of(admin)]):
+            event = await AuditEvent.get(action="provider_credential.rewrapped")
+        assert (event.actor, event.actor_id) == ("system", None)
+        assert event.target_id == encode(IdPrefix.PROVIDER_CREDENTIAL, row.id)
+        assert [event.detail[side]["wrappedWith"] for side in ("before", "after")] == [*OLD, *NEW]
+        assert KEY not in str(event.detail)
 
     async def test_what_can_not_be_opened_is_counted_and_the_rest_goes_on(self, admin: Principal) -> None:
         kid = f"lost-{new_id().hex[:8]}"
