@@ -56,7 +56,7 @@ async def invite(principal: Principal, workspace_id: UUID, email: str, role: Rol
     principal.require(workspace_id, right_to_manage(role), ("input", "role"))
     email = normalise_email(email)
     invited = Invited(new_id(), new_token(), datetime.now(UTC) + LIFETIME)
-    async with transaction([workspace_id], user_id=principal.user_id) as connection:
+    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
         user = await User.get_or_none(email=email)
         if user is not None and await Membership.exists(workspace_id=workspace_id, user_id=user.id):
             raise Conflict("A member has this e-mail address.", ("input", "email"))
