@@ -12,10 +12,11 @@ from engine.model_call import ModelAnswer, ModelCaller
 from models.database import transaction
 from models.run_steps import RunStep, StepStatus
 from models.runs import RunStatus
+from models.writes import Writes
 from services.output_schemas import compile_schema
 from services.run_endings import Failure, Outcome, end, lock_owned
 from streaming.bus import Bus
-from streaming.log import insert_events, publish
+from streaming.log import publish, write_events
 
 MAX_REASON_CHARS = 200
 
@@ -39,11 +40,13 @@ async def _finish(execution: Execution, answer: ModelAnswer, bus: Bus) -> None:
     await writer.flush()
     async with transaction([claim.workspace_id]) as connection:
         run = await lock_owned(connection, claim.run_id, claim.epoch)
-        events = await answer.end(connection, writer)
-        outcome = _outcome(answer.step, writer.text.of_step(answer.step.id), answer.task.version.output_schema)
+        writes, text = Writes(), writer.text.of_step(answer.step.id)
+        events = await answer.end(connection, writes, text, writer.last_seq)
+        outcome = _outcome(answer.step, text, answer.task.version.output_schema)
         last_seq = writer.last_seq + len(events) + 1
-        events.append(await end(connection, run, outcome, last_seq, writer.text_sha256()))
-        await insert_events(connection, run.workspace_id, events)
+        events.append(await end(connection, writes, run, outcome, last_seq, writer.text_sha256()))
+        write_events(writes, run.workspace_id, events)
+        await writes.send(connection)
     await publish(bus, events)
 
 

@@ -14,6 +14,7 @@ from models.database import Connection
 from models.llm_calls import LlmCall, LlmCallStatus
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run
+from models.writes import Writes
 from providers.catalogue import CatalogueEntry
 from providers.port import ModelProvider, ModelRequest
 from services.run_endings import Failure
@@ -59,11 +60,11 @@ class Attempt:
         self._fail(Failure(error.code, message, error.retryable))
         self.error = error
 
-    async def open_call(self, connection: Connection, execution: Execution, run: Run, step: RunStep) -> None:
-        """Write its row, if it is going to be made, in the caller's transaction."""
+    def open_call(self, writes: Writes, execution: Execution, run: Run, step: RunStep) -> None:
+        """Have its row written, if it is going to be made."""
         if self.provider is None or execution.cancel_requested:
             return
-        call = LlmCall(
+        self.call = LlmCall(
             workspace_id=run.workspace_id,
             run_id=run.id,
             step_id=step.id,
@@ -75,7 +76,7 @@ class Attempt:
             input_tokens=self.tally.estimated_input_tokens(),
             started_at=self.tally.started_at,
         )
-        self.call = await call.insert(connection)
+        writes.insert(self.call)
 
     async def close_call(self, connection: Connection) -> None:
         """Complete its row, once, in the caller's transaction."""

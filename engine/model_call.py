@@ -22,13 +22,13 @@ from models.database import Connection, transaction
 from models.llm_calls import LlmCallStatus
 from models.run_steps import RunStep, StepKind
 from models.runs import Run
+from models.writes import Writes
 from providers.port import ChatMessage, ModelProvider, ModelRequest
 from providers.registry import Providers
 from services import provider_credentials
 from services.run_endings import Failure, StepOutcome, end_abandoned_calls, end_step, lock_owned
 from streaming.bus import Bus
-from streaming.log import insert_events, publish, step_started_seq
-from streaming.writer import RunWriter
+from streaming.log import publish, step_started_seq, write_events
 
 _WORKER_STOPPED = Failure(ErrorCode.INTERNAL, "The worker stopped in the middle of the call.", retryable=True)
 
@@ -53,19 +53,17 @@ class ModelAnswer:
     step: RunStep
     attempt: Attempt | None
 
-    async def end(self, connection: Connection, writer: RunWriter) -> list[LoggedEvent]:
-        """Write how the call and its step ended, under the conditions of `services.run_endings.end_step`: flush
-        ``writer`` before, and insert what is returned.
+    async def end(self, connection: Connection, writes: Writes, text: str, last_seq: int) -> list[LoggedEvent]:
+        """Close the call, and have it written how its step ended, under the conditions of
+        `services.run_endings.end_step`. ``text``: what the step said; ``last_seq``: the newest event's number.
         """
         attempt, step = self.attempt, self.step
         if attempt is None:
             return []
-        step.name = attempt.model
-        finished = attempt.tally.finished
-        text, reason = writer.text.of_step(step.id), finished.reason if finished else None
+        step.name, finished = attempt.model, attempt.tally.finished
         await attempt.close_call(connection)
-        outcome = StepOutcome(attempt.status, text, reason, attempt.failure)
-        return [await end_step(connection, self.task.run, step, outcome, writer.last_seq + 1)]
+        outcome = StepOutcome(attempt.status, text, finished.reason if finished else None, attempt.failure)
+        return [end_step(writes, self.task.run, step, outcome, last_seq + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +127,12 @@ class ModelCaller:
                 execution.cancel()
             task = await self._load(connection, run, position)
             attempt = await self._prepare(connection, task, _Try(task.version.model))
-            step, event = await _begin_step(connection, execution, task)
+            writes = Writes()
+            step, event = await _begin_step(connection, writes, execution, task)
             if event is not None:
-                await insert_events(connection, run.workspace_id, [event])
-                await attempt.open_call(connection, execution, run, step)
+                write_events(writes, run.workspace_id, [event])
+                attempt.open_call(writes, execution, run, step)
+                await writes.send(connection)
         if event is not None:
             await self._adopt(execution, event)
         attempt.clean_seq = writer.last_seq
@@ -196,10 +196,13 @@ class ModelCaller:
         async with transaction([run.workspace_id]) as connection:
             await lock_owned(connection, run.id, execution.claim.epoch)
             attempt = await self._prepare(connection, task, following)
-            await attempt.open_call(connection, execution, run, step)
-            if attempt.call is not None and writer.last_seq > clean_seq:
-                event = await _rewind(connection, execution, step)
-                await insert_events(connection, run.workspace_id, [event])
+            writes = Writes()
+            attempt.open_call(writes, execution, run, step)
+            if attempt.call is not None:
+                if writer.last_seq > clean_seq:
+                    event = await _rewind(connection, writes, execution, step)
+                    write_events(writes, run.workspace_id, [event])
+                await writes.send(connection)
         if event is not None:
             await self._adopt(execution, event)
         attempt.clean_seq = clean_seq if event is None else writer.last_seq
@@ -211,22 +214,23 @@ class ModelCaller:
 
 
 async def _begin_step(
-    connection: Connection, execution: Execution, task: ModelTask
+    connection: Connection, writes: Writes, execution: Execution, task: ModelTask
 ) -> tuple[RunStep, LoggedEvent | None]:
-    """The step, and the event that tells of its beginning, for the caller to insert; None where it ended before."""
+    """The step, which is to be written, and the event that tells of its beginning; None where it ended before."""
     run, writer = task.run, execution.writer
     # Before its first epoch nobody can have begun anything.
     known = execution.claim.epoch > 1
     found = known and await RunStep.read(connection, "WHERE run_id = $1 AND position = $2", run.id, task.position)
     if not found:
-        step = await _new_step(task).insert(connection)
+        step = _new_step(task)
+        writes.insert(step)
         return step, writer.next_event(StepStarted(snapshots.of_step(step)), step.id)
     [step] = found
     if step.finished_at is not None:
         return step, None
     # A process stopped in the midst of it. What its call spent is counted.
     await end_abandoned_calls(step, LlmCallStatus.FAILED, writer.text.of_step(step.id), _WORKER_STOPPED)
-    return step, await _rewind(connection, execution, step)
+    return step, await _rewind(connection, writes, execution, step)
 
 
 def _new_step(task: ModelTask) -> RunStep:
@@ -241,8 +245,8 @@ def _new_step(task: ModelTask) -> RunStep:
     )
 
 
-async def _rewind(connection: Connection, execution: Execution, step: RunStep) -> LoggedEvent:
+async def _rewind(connection: Connection, writes: Writes, execution: Execution, step: RunStep) -> LoggedEvent:
     """Withdraw what the step has said so far: it begins again."""
-    await step.write(connection, {"attempt": step.attempt + 1})
+    writes.update(step, {"attempt": step.attempt + 1})
     began = await step_started_seq(connection, step.run_id, step.id)
     return execution.writer.next_event(RunRewound(to_seq=began, attempt=step.attempt), step.id)

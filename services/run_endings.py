@@ -11,12 +11,13 @@ from core.ids import IdPrefix, encode
 from models import snapshots
 from models.database import Connection
 from models.llm_calls import LlmCall, LlmCallStatus, estimate_tokens, usage_of
-from models.notifications import Notification, notify
+from models.notifications import Notification, add_notification
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run, RunStatus
 from models.threads import Message, MessageRole
+from models.writes import Writes
 from providers.registry import cost_usd
-from streaming.log import insert_events, last_seq, standing_text
+from streaming.log import last_seq, standing_text, write_events
 
 _FAILURE_COLUMNS = ("failure_code", "failure_message", "failure_retryable")
 
@@ -67,11 +68,13 @@ async def lock_owned(connection: Connection, run_id: UUID, epoch: int) -> Run:
     return found[0]
 
 
-async def end(connection: Connection, run: Run, outcome: Outcome, seq: int, text_sha256: str) -> LoggedEvent:
-    """Write the run's final state. Returned is its last event, as number ``seq`` of its log, which the caller is to
-    insert in this transaction, and to publish after the commit.
+async def end(
+    connection: Connection, writes: Writes, run: Run, outcome: Outcome, seq: int, text_sha256: str
+) -> LoggedEvent:
+    """Have the run's final state written. Returned is its last event, as number ``seq`` of its log, which the caller is
+    to write as well, and to publish after the commit.
 
-    The transaction of ``connection`` holds the run's lock, and the run is not over yet.
+    The transaction of ``connection`` holds the run's lock, its calls are closed, and the run is not over yet.
     """
     finished_at = datetime.now(UTC)
     columns = {
@@ -80,22 +83,23 @@ async def end(connection: Connection, run: Run, outcome: Outcome, seq: int, text
         "output": outcome.output,
         "finished_at": finished_at,
     }
-    await run.write(connection, columns | _failure_columns(outcome.failure))
+    writes.update(run, columns | _failure_columns(outcome.failure))
     usage = (await usage_of(connection, [run.id]))[run.id]
     return LoggedEvent(run.id, seq, seq, finished_at, None, RunFinished(snapshots.of_run(run, usage), text_sha256))
 
 
-async def end_step(connection: Connection, run: Run, step: RunStep, outcome: StepOutcome, seq: int) -> LoggedEvent:
-    """Write the step's final state, and what the model said as a message of the thread. Returned is event number
+def end_step(writes: Writes, run: Run, step: RunStep, outcome: StepOutcome, seq: int) -> LoggedEvent:
+    """Have the step's final state written, and what the model said as a message of the thread. Returned is event number
     ``seq``, for the caller as with `end`, under the same conditions.
     """
     finished_at = datetime.now(UTC)
     columns = {"name": step.name, "status": outcome.status, "finished_at": finished_at}
     if outcome.text:
-        message = await _add_answer(connection, run, step, outcome)
+        message = _answer(run, step, outcome)
+        writes.insert(message)
         reason = outcome.finish_reason.value if outcome.finish_reason else None
         columns["output"] = {"messageId": encode(IdPrefix.MESSAGE, message.id), "finishReason": reason}
-    await step.write(connection, columns | _failure_columns(outcome.failure))
+    writes.update(step, columns | _failure_columns(outcome.failure))
     return LoggedEvent(run.id, seq, seq, finished_at, step.id, StepFinished(snapshots.of_step(step)))
 
 
@@ -107,16 +111,18 @@ async def end_abruptly(connection: Connection, run: Run, outcome: Outcome) -> li
     # Should an executor be at it after all, it can write nothing any more.
     await run.write(connection, {"epoch": run.epoch + 1})
     status = StepStatus(outcome.status.value)
-    seq, text, events = await last_seq(connection, run.id), await standing_text(connection, run.id), []
+    seq, text = await last_seq(connection, run.id), await standing_text(connection, run.id)
+    writes, events = Writes(), []
     for step in await RunStep.filter(run_id=run.id, finished_at__isnull=True).order_by("position"):
         said = text.of_step(step.id)
         await end_abandoned_calls(step, LlmCallStatus(status.value), said, outcome.failure)
         seq += 1
-        events.append(await end_step(connection, run, step, StepOutcome(status, said, failure=outcome.failure), seq))
-    events.append(await end(connection, run, outcome, seq + 1, text.sha256()))
-    await insert_events(connection, run.workspace_id, events)
+        events.append(end_step(writes, run, step, StepOutcome(status, said, failure=outcome.failure), seq))
+    events.append(await end(connection, writes, run, outcome, seq + 1, text.sha256()))
+    write_events(writes, run.workspace_id, events)
     # A run that waits for its turn in this thread can go now. Executors that end a run look for the next by themselves.
-    await notify(connection, Notification.RUN_QUEUED, str(run.id))
+    add_notification(writes, Notification.RUN_QUEUED, str(run.id))
+    await writes.send(connection)
     return events
 
 
@@ -138,8 +144,8 @@ def _failure_columns(failure: Failure | None) -> dict[str, Any]:
     return failure.columns() if failure is not None else dict.fromkeys(_FAILURE_COLUMNS)
 
 
-async def _add_answer(connection: Connection, run: Run, step: RunStep, outcome: StepOutcome) -> Message:
-    message = Message(
+def _answer(run: Run, step: RunStep, outcome: StepOutcome) -> Message:
+    return Message(
         workspace_id=run.workspace_id,
         thread_id=run.thread_id,
         run_id=run.id,
@@ -148,4 +154,3 @@ async def _add_answer(connection: Connection, run: Run, step: RunStep, outcome: 
         text=outcome.text,
         partial=outcome.status is not StepStatus.SUCCEEDED,
     )
-    return await message.insert(connection)

@@ -6,14 +6,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tortoise.exceptions import OperationalError
 
 from core.ids import new_id
 from models.base import Row
-from models.database import IntegrityError, fetch, transaction
+from models.database import Connection, IntegrityError, fetch, transaction
 from models.llm_calls import LlmCall, LlmCallStatus
 from models.run_steps import RunStep, StepKind, StepStatus
 from models.runs import Run, RunStatus
 from models.threads import Message, MessageRole, Thread
+from models.writes import Writes
 from tests.streaming.runs import make_run
 
 pytestmark = pytest.mark.usefixtures("pool")
@@ -55,6 +57,13 @@ def samples(run: Run) -> list[Sample]:
     ]
 
 
+async def inserted(connection: Connection, row: Row) -> Row:
+    writes = Writes()
+    writes.insert(row)
+    await writes.send(connection)
+    return row
+
+
 async def stored(row: Row) -> dict[str, Any]:
     """What Tortoise finds."""
     found = await type(row).get(id=row.id)
@@ -66,7 +75,7 @@ async def test_rows_are_written_and_read_as_tortoise_does() -> None:
     async with transaction([run.workspace_id]) as connection:
         for sample in samples(run):
             began = datetime.now(UTC)
-            row = await sample.table(**sample.columns).insert(connection)
+            row = await inserted(connection, sample.table(**sample.columns))
             written = await stored(row)
             assert written == {column: getattr(row, column) for column in row._meta.db_fields}
             if "created_at" in written:
@@ -81,20 +90,46 @@ async def test_rows_are_written_and_read_as_tortoise_does() -> None:
             assert {column: getattr(read, column) for column in read._meta.db_fields} == await stored(row)
 
 
-async def test_a_row_that_is_there_is_not_written_again() -> None:
+async def test_writes_are_sent_as_one_in_whatever_order_and_none_is_left_out() -> None:
     run = await make_run()
-    thread = Thread(workspace_id=run.workspace_id)
+    writes, heard = Writes(), f"{new_id()}"
+    thread = Thread(workspace_id=run.workspace_id, title="New")
+    another = {name: getattr(run, name) for name in ("workspace_id", "agent_id", "agent_version_id", "started_by_id")}
+    # The thread's own row comes after the one that refers to it.
+    queued = Run(**another, thread_id=thread.id, input="Hi")
+    writes.insert(queued)
+    writes.insert(thread)
+    writes.update(run, {"output_text": heard, "epoch": 5})
+    writes.add("SELECT set_config('app.email', $1, true), $2::int", heard, 1)
     async with transaction([run.workspace_id]) as connection:
-        await thread.insert(connection)
+        await writes.send(connection)
+        assert await fetch(connection, "SELECT current_setting('app.email') AS email") == [{"email": heard}]
+        assert [row.id for row in await Thread.read(connection, "WHERE title = 'New'")] == [thread.id]
+        assert (await Run.get(id=queued.id)).thread_id == thread.id
+        assert ((await stored(run))["output_text"], run.output_text, run.epoch) == (heard, heard, 5)
+
+
+async def test_when_one_write_fails_none_is_done() -> None:
+    run = await make_run()
+    writes = Writes()
+    writes.update(run, {"epoch": 9})
+    writes.insert(Thread(id=run.thread_id, workspace_id=run.workspace_id))
     with pytest.raises(IntegrityError):
         async with transaction([run.workspace_id]) as connection:
-            await thread.insert(connection)
+            await writes.send(connection)
+    async with transaction([run.workspace_id]):
+        assert (await stored(run))["epoch"] == 1
 
 
 async def test_rows_of_other_tenants_are_neither_read_nor_written() -> None:
     run, other = await make_run(), await make_run()
+    writes = Writes()
+    writes.insert(Thread(workspace_id=run.workspace_id))
     async with transaction([other.workspace_id]) as connection:
         assert await Run.read(connection, "WHERE id = $1", run.id) == []
         await run.write(connection, {"epoch": 7})
+    with pytest.raises(OperationalError, match="row-level security"):
+        async with transaction([other.workspace_id]) as connection:
+            await writes.send(connection)
     async with transaction([run.workspace_id]) as connection:
         assert [row.epoch for row in await Run.read(connection, "WHERE id = $1", run.id)] == [1]

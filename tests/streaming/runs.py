@@ -1,7 +1,7 @@
 """Runs to stream: the rows that a run needs, and what a client makes of its events."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -10,12 +10,13 @@ from uuid import UUID
 from core.events import LoggedEvent, RunEventBody, RunFinished, RunRewound, RunStarted, TextDelta
 from core.ids import new_id
 from models.agents import Agent, AgentVersion
-from models.database import fetch, transaction
+from models.database import Connection, fetch, transaction
 from models.runs import Run, RunStatus
 from models.threads import Thread
 from models.workspaces import Workspace
+from models.writes import Writes
 from streaming.bus import Bus
-from streaming.log import insert_events, publish, read
+from streaming.log import publish, read, write_events
 from streaming.writer import EventLog, RunWriter
 
 
@@ -58,6 +59,12 @@ async def opened(log: EventLog, run: Run, epoch: int = 1) -> RunWriter:
     async with transaction([run.workspace_id]) as connection:
         await writer.open(connection)
     return writer
+
+
+async def insert_events(connection: Connection, workspace_id: UUID, events: Sequence[LoggedEvent]) -> None:
+    writes = Writes()
+    write_events(writes, workspace_id, events)
+    await writes.send(connection)
 
 
 async def take_over(run: Run) -> int:

@@ -18,10 +18,10 @@ from models.runs import Run
 from streaming import follow as following
 from streaming.bus import Bus
 from streaming.follow import follow
-from streaming.log import channel, insert_events, publish
+from streaming.log import channel, publish
 from streaming.writer import EventLog, RunWriter
 from tests.servers.redis import RedisServer
-from tests.streaming.runs import assert_dense, bodies, collect, finish, opened, said, sha256_of, stored
+from tests.streaming.runs import assert_dense, bodies, collect, finish, insert_events, opened, said, sha256_of, stored
 
 pytestmark = pytest.mark.usefixtures("pool")
 

@@ -14,10 +14,20 @@ from models.database import open_connection, transaction
 from models.runs import Run
 from streaming.bus import Bus
 from streaming.codec import decode_events
-from streaming.log import channel, insert_events
+from streaming.log import channel
 from streaming.writer import ROOM_CHARS, EventLog
 from tests.servers.postgres_proxy import PostgresProxy
-from tests.streaming.runs import assert_dense, bodies, make_run, opened, said, sha256_of, stored, take_over
+from tests.streaming.runs import (
+    assert_dense,
+    bodies,
+    insert_events,
+    make_run,
+    opened,
+    said,
+    sha256_of,
+    stored,
+    take_over,
+)
 
 pytestmark = pytest.mark.usefixtures("pool")
 
