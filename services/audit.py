@@ -25,6 +25,7 @@ class Action(StrEnum):
 
     WORKSPACE_CREATED = "workspace.created"
     MEMBER_INVITED = "member.invited"
+    INVITATION_REVOKED = "invitation.revoked"
     MEMBER_JOINED = "member.joined"
     MEMBER_ROLE_CHANGED = "member.role_changed"
     MEMBER_REMOVED = "member.removed"

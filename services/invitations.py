@@ -78,6 +78,27 @@ async def invite(principal: Principal, workspace_id: UUID, email: str, role: Rol
     return invited
 
 
+async def revoke(principal: Principal, invitation_id: UUID) -> None:
+    """Take an invitation back: its token is worth nothing from then on.
+
+    Raises:
+        NotFound: there is no such invitation for the caller; it may have been accepted or replaced.
+        Forbidden: the caller's role there is below ADMIN, or below OWNER where an owner is invited.
+    """
+    path = ("input", "invitationId")
+    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
+        invitation = await Invitation.select_for_update().get_or_none(id=invitation_id)
+        if invitation is None:
+            raise NotFound("There is no invitation with this id.", path)
+        principal.require(invitation.workspace_id, right_to_manage(invitation.role), path)
+        await invitation.delete()
+        before = _audited(invitation.email, invitation.role, invitation.expires_at)
+        target = (IdPrefix.INVITATION, invitation_id)
+        await record(
+            connection, principal.user_id, invitation.workspace_id, Action.INVITATION_REVOKED, target, before=before
+        )
+
+
 async def accept(principal: Principal, token: str) -> Membership:
     """Join the workspace that the caller is invited to. A token works once, for the e-mail address that it was made
     for, as long as whoever made it may still give that role.
