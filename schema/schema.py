@@ -8,6 +8,7 @@ from schema.api_keys import ApiKeyMutation
 from schema.catalogue import CatalogueQuery
 from schema.end_users import EndUserMutation
 from schema.execution import Schema
+from schema.invitations import InvitationMutation
 from schema.members import MemberMutation
 from schema.nodes import NodeQuery
 from schema.provider_credentials import ProviderCredentialMutation
@@ -28,6 +29,7 @@ class Mutation(
     AccountMutation,
     WorkspaceMutation,
     MemberMutation,
+    InvitationMutation,
     ApiKeyMutation,
     TrustedOperationMutation,
     EndUserMutation,

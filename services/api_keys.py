@@ -188,7 +188,7 @@ def _require_fit_for_pages(new: NewApiKey) -> None:
 
 def _require_within(principal: Principal, new: NewApiKey) -> None:
     """A key makes none that can do more than itself, or lives longer."""
-    rights = principal.rights[new.workspace_id]
+    rights = principal.rights.get(new.workspace_id)
     if isinstance(rights, Scopes) and not new.scopes <= rights.held:
         raise Forbidden("An API key can make keys with its own scopes only.", ("input", "scopes"))
     limit = principal.expires_at if principal.api_key_id else None
