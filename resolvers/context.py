@@ -18,8 +18,9 @@ from models.base import Row
 from models.database import Connection, seen_by
 from providers.registry import Providers
 from resolvers.batches import Batches
+from services import principals
 from services.persisted_documents import PersistedDocuments
-from services.revocations import Revocations
+from services.revocations import Revocations, rights_lost
 from streaming.bus import Bus
 
 K = TypeVar("K", bound=Hashable)
@@ -79,6 +80,18 @@ class Context:
         if principal is None:
             raise Unauthenticated("Sign in first: send a valid access token.")
         return principal
+
+    async def watch(self, workspace_id: UUID) -> None:
+        """To be called by a subscription before it tells of what happens in a workspace.
+
+        Raises:
+            Unauthenticated, Forbidden: the caller has lost rights since the operation began.
+        """
+        self.watched.add(workspace_id)
+        principal = self.require_principal()
+        # Whoever watches has passed over what was lost up to now.
+        if workspace_id in principal.lost_in(await principals.load(principal.proof)):
+            raise rights_lost()
 
     def own_only(self) -> tuple[tuple[str, Any], ...]:
         """What to filter lists of threads and runs by, for an end user; nothing for others, who see all."""

@@ -150,7 +150,7 @@ async def follow_run(
     run = await context.find(Run, decode(IdPrefix.RUN, run_id, ("runId",)))
     if run is None:
         raise NotFound("There is no run with this id.", ("runId",))
-    context.watched.add(run.workspace_id)
+    await context.watch(run.workspace_id)
     async with aclosing(follow(context.runtime.bus, run.id, run.workspace_id, after, max_hz)) as events:
         async for event in events:
             yield run, event

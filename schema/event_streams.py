@@ -22,7 +22,7 @@ from strawberry.types import ExecutionResult
 from core.errors import SynapseError, Unauthenticated
 from resolvers.context import Context
 from schema.errors import publish
-from services.revocations import RIGHTS_LOST
+from services.revocations import rights_lost
 
 # Proxies give up on a connection after a silence of 30 s and more.
 HEARTBEAT_S = 12.0
@@ -180,7 +180,7 @@ async def _revocation(context: Context) -> SynapseError:
                 pass
         except Unauthenticated as error:
             return error
-        return RIGHTS_LOST
+        return rights_lost()
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -43,8 +43,8 @@ async def document_of(
     """
     digest = _digest_in(extensions)
     if principal is not None and principal.on_page:
-        return await trusted_operations.find(principal, digest or digest_of(query or ""))
-    return _persisted(documents, schema, query, digest) if digest else query
+        return await trusted_operations.find(principal, digest_of(query or "") if digest is None else digest)
+    return query if digest is None else _persisted(documents, schema, query, digest)
 
 
 def _digest_in(extensions: Mapping[str, Any] | None) -> str | None:

@@ -22,12 +22,12 @@ from core.errors import RateLimited, SynapseError, Unauthenticated
 from core.principals import Principal
 from models.database import is_transient
 from resolvers.context import Context
-from schema.credentials import AUTHORIZATION, credentials_of
+from schema.credentials import credentials_of
 from schema.errors import publish
 from schema.execution import Schema
 from schema.persisted_documents import document_of, with_document_id
 from services import principals
-from services.revocations import RIGHTS_LOST
+from services.revocations import rights_lost
 
 FORBIDDEN = 4403
 INTERNAL_ERROR = 1011
@@ -102,13 +102,12 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def handle_ping(self, message: Any) -> None:
         payload = message.get("payload")
-        if self.connection_acknowledged and payload and any(name.lower() == AUTHORIZATION for name in payload):
+        if self.connection_acknowledged and payload:
             try:
-                await self._renew(payload)
+                payload = None if await self._renew(payload) else payload
             except Unauthenticated as error:
                 await self.websocket.close(FORBIDDEN, error.message)
                 return
-            payload = None
         await self.send_message({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
 
     async def handle_subscribe(self, message: Any) -> None:
@@ -187,21 +186,24 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         credentials = credentials_of(payload, self.websocket.ws.headers.get("origin"))
         return await principals.authenticate(self.context.runtime.keys, credentials) if credentials else None
 
-    async def _renew(self, payload: Mapping[str, object]) -> None:
-        """Goes on by a fresh token of the same caller.
+    async def _renew(self, payload: Mapping[str, object]) -> bool:
+        """Goes on by a fresh token of the same caller; false where there is none in ``payload``.
 
         Raises:
             Unauthenticated: it is not valid, or somebody else's.
         """
-        former, self.principal = self.principal, await self._authenticate(payload)
-        if former and self.principal:
-            if former.subject != self.principal.subject:
-                raise Unauthenticated("The token is not of whoever opened the socket.")
-            # Whoever watched until now may not have got round to it.
-            await self._end_in(former.lost_in(self.principal))
+        former, fresh = self.principal, await self._authenticate(payload)
+        if fresh is None:
+            return False
+        if former and former.subject != fresh.subject:
+            raise Unauthenticated("The token is not of whoever opened the socket.")
+        self.principal = fresh
         if self.watcher:
             self.watcher.cancel()
-        self.watcher = asyncio.create_task(self._watch(self.principal)) if self.principal else None
+        self.watcher = asyncio.create_task(self._watch(fresh))
+        # Who watched until now may not have got round to it.
+        await self._end_in(former.lost_in(fresh) if former else frozenset())
+        return True
 
     async def _watch(self, principal: Principal) -> None:
         """Ends what its caller may not see any longer, and in the end the socket: when the session has ended, the token
@@ -221,7 +223,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         """Ends the subscriptions that tell of these workspaces."""
         ending = [operation for operation, context in self._contexts.items() if context.watched & workspace_ids]
         if ending:
-            await self._end(ending, RIGHTS_LOST)
+            await self._end(ending, rights_lost())
 
     async def _end(self, operations: Sequence[Operation[Context, None]], reason: SynapseError) -> None:
         tasks = [operation.task for operation in operations if operation.task]

@@ -22,7 +22,11 @@ from streaming.retry import retried
 
 # How long the database may be away before its failure ends what is live.
 GIVE_UP_S = 30.0
-RIGHTS_LOST = Forbidden("You have fewer rights in this workspace now. Subscribe again to go on, if you still may.")
+
+
+def rights_lost() -> Forbidden:
+    """With what a subscription ends whose caller has lost rights where it tells of."""
+    return Forbidden("You have fewer rights in this workspace now. Subscribe again to go on, if you still may.")
 
 
 class Revocations:
@@ -87,7 +91,7 @@ class Watch:
             Unauthenticated: their session has ended, their token or key has expired, or the key was revoked.
         """
         try:
-            async with asyncio.timeout(_seconds_until(self._principal.expires_at)):
+            async with asyncio.timeout(_seconds_until(self._principal.expires_at)) as life:
                 while True:
                     self._told.clear()
                     before, self._principal = self._principal, await retried(self._load, GIVE_UP_S)
@@ -95,6 +99,8 @@ class Watch:
                         return lost
                     await self._told.wait()
         except TimeoutError:
+            if not life.expired():
+                raise
             raise Unauthenticated(self._principal.expiry) from None
 
     async def _load(self, _again: bool) -> Principal:

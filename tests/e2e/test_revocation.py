@@ -9,12 +9,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from core import ids
-from core.ids import IdPrefix
+from core.errors import Forbidden
+from core.ids import IdPrefix, decode
+from core.permissions import Role
+from core.principals import Credentials
 from models.database import open_connection
+from resolvers.context import Context, Runtime
+from services import principals
 from tests.accounts import SIGN_OUT, Member, sign_up, with_new_workspace
 from tests.client import Json, OperationFailed, Socket
 from tests.e2e.api_keys import make_key
+from tests.e2e.colleagues import add_member
 from tests.event_streams import MULTIPART, SSE, EventStream, stream
 from tests.operations import (
     ACCEPT_INVITATION,
@@ -210,6 +215,19 @@ async def test_signing_out_cuts_the_session_off_everywhere(servers: Servers) -> 
                 assert await socket.closed() == (4403, "The session has ended.")
 
 
+async def test_rights_that_are_lost_while_a_subscription_begins_are_noticed(server: Server) -> None:
+    owner, member = await sign_up(server), await sign_up(server)
+    membership_id = await add_member(owner.workspace_id, member.user_id, Role.EDITOR)
+    runtime: Runtime = server.app.state.runtime
+    principal = await principals.authenticate(runtime.keys, Credentials(member.access_token))
+    workspace_id = decode(IdPrefix.WORKSPACE, owner.workspace_id)
+    context = Context(runtime, principal)
+    await context.watch(workspace_id)
+    await answer(owner.client, REMOVE_MEMBER, membershipId=membership_id)
+    with pytest.raises(Forbidden):
+        await context.watch(workspace_id)
+
+
 async def test_what_was_told_while_a_process_could_not_listen_is_noticed_when_it_can(
     server: Server, database_url: str
 ) -> None:
@@ -217,7 +235,7 @@ async def test_what_was_told_while_a_process_could_not_listen_is_noticed_when_it
     connection = await open_connection(database_url)
     async with member.client.connect() as socket:
         # Nobody is told of this.
-        await connection.execute(END_SESSION, ids.decode(IdPrefix.USER, member.user_id))
+        await connection.execute(END_SESSION, decode(IdPrefix.USER, member.user_id))
         assert await connection.fetch(END_LISTENING)
         async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(ConnectionClosed):

@@ -362,6 +362,16 @@ async def test_a_socket_that_nobody_owns_is_taken_over_by_the_first_token(server
         assert [result async for result in socket.stream(VIEWER)] == [{"data": {"viewer": {"id": member.user_id}}}]
 
 
+@pytest.mark.parametrize("value", ["", None])
+async def test_a_ping_without_a_token_leaves_the_socket_to_its_owner(server: Server, value: str | None) -> None:
+    member = await sign_up(server)
+    async with member.client.connect() as socket:
+        await socket.send(type="ping", payload={"Authorization": value})
+        assert await socket.receive() == {"type": "pong", "payload": {"Authorization": value}}
+        await member.client.execute(SIGN_OUT)
+        assert await socket.closed() == (4403, "The session has ended.")
+
+
 @pytest.mark.parametrize("whose", ["nobody's", "another's"])
 async def test_a_token_that_is_not_the_owners_closes_the_socket(server: Server, whose: str) -> None:
     member = await sign_up(server)
