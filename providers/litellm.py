@@ -178,14 +178,13 @@ def _mark_ends(gemini: Any) -> None:
 
 
 class LiteLLMProvider:
-    """Adapter to one of litellm's providers: ``family`` is its name there; None: the name of each model begins with it.
+    """Adapter to litellm's providers; the name of each model begins with that of its provider, or litellm knows it.
 
     ``idle_timeout_s``: the longest silence within one answer, before its first token too.
     """
 
-    def __init__(self, litellm: LiteLLM, family: str | None, credential: Credential, *, idle_timeout_s: float) -> None:
+    def __init__(self, litellm: LiteLLM, credential: Credential, *, idle_timeout_s: float) -> None:
         self._litellm = litellm
-        self._family = family
         self._credential = credential
         self._idle_timeout_s = idle_timeout_s
 
@@ -217,11 +216,10 @@ class LiteLLMProvider:
         """Nothing to release: the connections are not its own."""
 
     async def _begin(self, request: ModelRequest) -> tuple[Any, list[aiohttp.ClientResponse]]:
-        family = self._family or self._litellm.family_of(request.model)
-        model = request.model.removeprefix(f"{family}/") if self._family is None else request.model
+        family = self._litellm.family_of(request.model)
         return await self._litellm.stream(
             family,
-            **request_body(replace(request, model=model)),
+            **request_body(replace(request, model=request.model.removeprefix(f"{family}/"))),
             # Without a key it would look for one in the server's environment.
             api_key=self._credential.api_key or "none",
             api_base=self._credential.base_url,

@@ -110,17 +110,21 @@ async def keys_of_workspace(principal: Principal, workspace_id: UUID) -> list[Cr
     return [(ProviderName(provider), name) for provider, name in rows]
 
 
-async def load(envelopes: Envelopes, workspace_id: UUID, key: CredentialKey) -> Credential | None:
+async def load(
+    connection: Connection, envelopes: Envelopes, workspace_id: UUID, key: CredentialKey
+) -> Credential | None:
     """The workspace's credential in the clear, for a call that is about to be made; None when it has none.
 
     Raises:
         ProviderFailed: it can't be decrypted.
     """
     provider, name = key
-    async with transaction([workspace_id]):
-        row = await ProviderCredential.get_or_none(workspace_id=workspace_id, provider=provider.value, name=name)
-    if row is None:
+    found = await ProviderCredential.read(
+        connection, "WHERE workspace_id = $1 AND provider = $2 AND name = $3", workspace_id, provider.value, name
+    )
+    if not found:
         return None
+    [row] = found
     try:
         api_key = envelopes.open(row.envelope, row.place) if row.envelope else ""
     except SecretUnreadable as error:

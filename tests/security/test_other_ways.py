@@ -69,10 +69,11 @@ async def test_an_idempotency_key_of_the_other_tenant_is_free(world: World) -> N
 async def test_a_credential_of_the_other_tenant_calls_nothing(world: World) -> None:
     key = (ProviderName.OPENAI_COMPATIBLE, world.bob.marker)
     envelopes = world.server.app.state.runtime.envelopes
-    found = [
-        await provider_credentials.load(envelopes, ids.decode(IdPrefix.WORKSPACE, tenant.workspace_id), key)
-        for tenant in (world.ada, world.bob)
-    ]
+    found = []
+    for tenant in (world.ada, world.bob):
+        workspace_id = ids.decode(IdPrefix.WORKSPACE, tenant.workspace_id)
+        async with transaction([workspace_id]) as connection:
+            found.append(await provider_credentials.load(connection, envelopes, workspace_id, key))
     assert found[0] is None
     assert found[1] is not None
     assert world.bob.marker in found[1].api_key

@@ -16,6 +16,7 @@ from models.database import fetch, open_connection, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName
 from providers.credentials import Credential
+from providers.registry import CredentialKey
 from services import provider_credentials
 from services.provider_credentials import NewCredential
 from tests.services.tenants import make_member, make_workspace
@@ -55,8 +56,11 @@ async def set_credential(
     )
 
 
-async def load(principal: Principal, envelopes: Envelopes | None = None) -> Credential | None:
-    return await provider_credentials.load(envelopes or Envelopes(NEW), workspace_of(principal), OPENAI)
+async def load(
+    principal: Principal, envelopes: Envelopes | None = None, key: CredentialKey = OPENAI
+) -> Credential | None:
+    async with transaction([workspace_of(principal)]) as connection:
+        return await provider_credentials.load(connection, envelopes or Envelopes(NEW), workspace_of(principal), key)
 
 
 async def test_what_was_set_is_there_for_a_call_and_only_its_end_is_shown(admin: Principal) -> None:
@@ -165,8 +169,7 @@ async def test_a_public_address_may_be_named(admin: Principal) -> None:
 async def test_ollama_needs_an_address_and_no_key(admin: Principal) -> None:
     row = await set_credential(admin, provider=ProviderName.OLLAMA, api_key=None, base_url="http://10.0.0.7:11434")
     assert (row.key_hint, row.envelope) == (None, None)
-    loaded = await provider_credentials.load(Envelopes(NEW), workspace_of(admin), (ProviderName.OLLAMA, "default"))
-    assert loaded == Credential("", "http://10.0.0.7:11434")
+    assert await load(admin, key=(ProviderName.OLLAMA, "default")) == Credential("", "http://10.0.0.7:11434")
 
 
 async def test_a_row_copied_to_another_tenant_does_not_open(admin: Principal) -> None:
