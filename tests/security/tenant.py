@@ -24,7 +24,6 @@ from models.llm_calls import LlmCall, LlmCallStatus, RunUsage
 from models.run_steps import RunStep, StepKind, StepStatus
 from models.runs import Run, RunStatus
 from models.threads import Message, MessageRole
-from streaming.log import insert_events
 from tests.accounts import Member, sign_up
 from tests.client import Json
 from tests.e2e.examples import EXAMPLES, Stage
@@ -37,6 +36,7 @@ from tests.operations import (
     answer,
 )
 from tests.servers.app import Server
+from tests.streaming.runs import insert_events
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from models.runs import Run
 from providers.catalogue import ProviderName
 from services import provider_credentials
 from services.persisted_documents import digest_of
-from streaming.log import insert_events, last_seq, publish
+from streaming.log import last_seq, publish
 from tests.operations import RUN_EVENTS, start_run
 from tests.security.conftest import Walls
 from tests.security.tenant import Tenant
 from tests.security.wire import PATIENCE_S
 from tests.security.world import World
 from tests.servers.app import Server
+from tests.streaming.runs import insert_events
 
 
 async def test_a_session_that_was_signed_out_opens_no_socket(world: World) -> None:
