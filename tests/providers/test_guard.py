@@ -41,8 +41,6 @@ WRITTEN = [
 SETTINGS = {"database_url": "postgresql://x", "secret_keys": "k:x"}
 # Each test has a name of its own, as connections that stand are used again.
 NAME, TWOFOLD = "rebinding.example", "twofold.example"
-# litellm never closes its clients, and complains when they go.
-KEPT: list[dict[str, Any]] = []
 FIRST, LATER = "127.0.0.1", "127.0.0.2"
 
 
@@ -141,7 +139,6 @@ async def test_no_proxy_is_asked_to_go_where_we_may_not(
     """It would look names up by itself, and stands where other addresses are private than from here."""
     monkeypatch.setattr(guard, "is_public", lambda address: address == ip_address(FIRST))
     asked, new_clients = asyncio.Event(), dict[str, Any]()
-    KEPT.append(new_clients)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.set()
@@ -158,6 +155,8 @@ async def test_no_proxy_is_asked_to_go_where_we_may_not(
             await ask(providers, upstream, way, wire, LATER, model)
         assert not asked.is_set()
     finally:
+        for client in new_clients.values():
+            await client.close()
         proxy.close()
         await proxy.wait_closed()
 
