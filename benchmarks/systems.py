@@ -19,8 +19,9 @@ from models.embedded import start_postgres
 
 # Pages of a server that has just started are still being touched.
 IDLE_S = 1.0
-# Nothing else of a deployment's settings differs from what `synapse serve` does by itself.
 CONCURRENCY = 512
+# One user does what hundreds would do. Nothing else of the settings differs from what `synapse serve` does by itself.
+NO_LIMIT = str(10**9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,10 @@ def synapse(
         "SECRET_KEYS": f"bench:{b64encode(secrets.token_bytes(32)).decode()}",
         "PORT": str(port),
         "RUN_CONCURRENCY": str(CONCURRENCY),
+        "CALLER_BURST_COST": NO_LIMIT,
+        "CALLER_COST_PER_SECOND": NO_LIMIT,
+        "SOCKETS_PER_USER": NO_LIMIT,
+        "SOCKETS_PER_ADDRESS": NO_LIMIT,
         "ACCESS_TOKEN_MINUTES": "60",
         "LOG_LEVEL": "warning",
         "OPENAI_COMPATIBLE_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",
