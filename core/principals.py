@@ -67,6 +67,12 @@ class Principal:
         return self.id if self.subject[0] is IdPrefix.END_USER else None
 
     @property
+    def account(self) -> str | None:
+        """Under what name limits count them; None for visitors of a page, who all call by the same key."""
+        is_visitor = self.on_page and self.end_user_id is None
+        return None if is_visitor else f"{self.subject[0].value}:{self.id}"
+
+    @property
     def workspace_ids(self) -> tuple[UUID, ...]:
         """The workspaces of which the caller may see everything, as far as rights go."""
         return () if self.on_page else tuple(self.rights)

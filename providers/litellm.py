@@ -79,6 +79,8 @@ _ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks a server for prices as it is imported
     "LITELLM_LOCAL_BLOG_POSTS": "True",
     "LITELLM_MODE": "PRODUCTION",  # else it reads a file .env of the folder that the process runs in
+    "NO_PROXY": "*",  # a proxy would look up by itself what tenants name, and judge no address
+    "no_proxy": "*",
 }
 
 
@@ -141,10 +143,7 @@ def _family_of(model: str) -> str:
 
 
 async def _keep_no_books(*arguments: Any, **options: Any) -> None:
-    """What litellm would do after a call: work out prices and hand them to callbacks, of which there are none.
-
-    Some of it blocks: for a model of Ollama's it asks the server, in the midst of the event loop.
-    """
+    """In place of working out prices, for which litellm would ask a server of Ollama's and block the event loop."""
 
 
 @cache
@@ -237,7 +236,8 @@ class LiteLLMProvider:
         Read beneath litellm, which at its own end would count for itself, and ask model servers about prices.
         """
         late: list[Any] = []
-        with suppress(Exception):  # the answer is complete, whatever becomes of its connection
+        # The answer is complete, whatever becomes of its connection.
+        with suppress(Exception), self._litellm.guarding():
             async with asyncio.timeout(self._idle_timeout_s):
                 async for chunk in chunks.completion_stream:
                     late.append(chunk)  # what came before a failure counts

@@ -13,6 +13,7 @@ from core.envelopes import Envelopes
 from core.errors import NotFound, Unauthenticated
 from core.ids import new_id
 from core.principals import Principal
+from core.quotas import Quota
 from core.settings import Settings
 from models.base import Row
 from models.database import Connection, seen_by
@@ -21,6 +22,7 @@ from resolvers.batches import Batches
 from services import principals
 from services.persisted_documents import PersistedDocuments
 from services.revocations import Revocations, rights_lost
+from streaming.buckets import Buckets
 from streaming.bus import Bus
 
 K = TypeVar("K", bound=Hashable)
@@ -30,7 +32,10 @@ RowT = TypeVar("RowT", bound=Row)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts that all requests of a process share. ``stopping`` is set once the process is told to stop."""
+    """The parts that all requests of a process share. ``stopping`` is set once the process is told to stop.
+
+    ``sockets`` counts the open WebSockets of each user and of each address.
+    """
 
     settings: Settings
     keys: KeyRing
@@ -38,8 +43,19 @@ class Runtime:
     bus: Bus
     providers: Providers
     documents: PersistedDocuments
+    buckets: Buckets
     revocations: Revocations = field(default_factory=Revocations)
+    sockets: Quota = field(default_factory=Quota)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an operation cost its caller, in points; what they had left then, and what they get back each second."""
+
+    requested: int
+    remaining: int
+    restore_per_second: int
 
 
 @dataclass(slots=True)
@@ -50,7 +66,8 @@ class Context:
     the operation, so that the answer can show what was made. ``rejection``: why the caller's token was not accepted;
     it meets whoever asks for what needs a caller, and nobody else, so that a session can be refreshed with a stale
     token still sent along. ``watched``: the workspaces of which a subscription tells; it ends when the caller loses
-    rights there.
+    rights there. ``address``: that of the client, as far as proxies are to be believed. ``cost`` is known once the
+    operation was let in.
     """
 
     runtime: Runtime
@@ -58,7 +75,15 @@ class Context:
     rejection: Unauthenticated | None = None
     request_id: str = field(default_factory=lambda: new_id().hex)
     watched: set[UUID] = field(default_factory=set)
+    address: str = ""
+    cost: Cost | None = None
     _batches: Batches = field(default_factory=Batches)
+
+    @property
+    def payer(self) -> str:
+        """Whose bucket the operation's cost goes into: the caller's, or that of the address of somebody unknown."""
+        account = self.principal.account if self.principal else None
+        return account or f"address:{self.address}"
 
     def caller(self) -> Principal | None:
         """Who asks; None for an anonymous caller.

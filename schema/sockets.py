@@ -30,6 +30,7 @@ from services import principals
 from services.revocations import rights_lost
 
 FORBIDDEN = 4403
+TOO_MANY = 4429
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 # RFC 6455 gives a close frame's reason this much room.
@@ -69,6 +70,8 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     schema: Schema
     principal: Principal | None = None
     watcher: asyncio.Task[None] | None = None
+    # Under whose name it is counted.
+    user: str | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -96,9 +99,29 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             except Unauthenticated as error:
                 await self.websocket.close(FORBIDDEN, error.message)
                 return
+            if not await self._admit():
+                return
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
         if self.principal and self.watcher is None:
             self.watcher = asyncio.create_task(self._watch(self.principal))
+
+    async def _admit(self) -> bool:
+        """Closes the socket where its user has as many as they may have; whether it stays open."""
+        if self._count():
+            return True
+        most = self.context.runtime.settings.sockets_per_user
+        await self.websocket.close(TOO_MANY, f"A user may have {most} sockets")
+        return False
+
+    def _count(self) -> bool:
+        """Counts the socket among its user's; False where that one has as many as they may have."""
+        user = self.principal.account if self.principal else None
+        if user is None or self.user is not None:
+            return True
+        runtime = self.context.runtime
+        if runtime.sockets.enter(user, runtime.settings.sockets_per_user):
+            self.user = user
+        return self.user is not None
 
     async def handle_ping(self, message: Any) -> None:
         payload = message.get("payload")
@@ -135,7 +158,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         return await document_of(documents, self.schema, self.principal, payload.get("query"), extensions) or ""
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
-        context = Context(self.context.runtime)
+        context = Context(self.context.runtime, address=self.context.address)
         structlog.contextvars.bind_contextvars(request_id=context.request_id)
         try:
             context.principal = await principals.load(self.principal.proof) if self.principal else None
@@ -153,6 +176,9 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             del self._contexts[operation]
 
     async def shutdown(self) -> None:
+        if self.user:
+            self.context.runtime.sockets.leave(self.user)
+            self.user = None
         if self.watcher:
             self.watcher.cancel()
         for task in self._running:
@@ -198,6 +224,8 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         if former and former.subject != fresh.subject:
             raise Unauthenticated("The token is not of whoever opened the socket.")
         self.principal = fresh
+        if not await self._admit():
+            return True
         if self.watcher:
             self.watcher.cancel()
         self.watcher = asyncio.create_task(self._watch(fresh))
