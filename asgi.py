@@ -27,20 +27,11 @@ from schema.request_ids import HEADER, RequestIds
 from schema.responses import internal_error
 from schema.schema import schema
 from services.persisted_documents import PersistedDocuments
+from streaming.buckets import buckets_from_url
 from streaming.bus import Bus
 from streaming.writer import EventLog
 
 GRAPHIQL = Path(__file__).parent / "graphiql" / "dist"
-
-# Pages of any origin may ask: tokens say who calls, and no browser adds those by itself.
-CORS = Middleware(
-    CORSMiddleware,
-    allow_origins=["*"],
-    allow_methods=["GET", "POST"],
-    allow_headers=["*"],
-    expose_headers=[HEADER],
-    max_age=86_400,
-)
 
 log = structlog.get_logger(__name__)
 
@@ -60,16 +51,24 @@ def create_app(settings: Settings, *, with_executor: bool = True) -> Starlette:
             app.state.runtime = runtime
             yield
 
-    endpoint = GraphQLEndpoint(schema, GRAPHIQL)
+    endpoint = GraphQLEndpoint(schema, GRAPHIQL if settings.introspection else None)
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=[HEADER],
+        max_age=86_400,
+    )
     return Starlette(
         routes=[
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
-            Mount("/graphiql", StaticFiles(directory=GRAPHIQL, check_dir=False)),
+            *([Mount("/graphiql", StaticFiles(directory=GRAPHIQL, check_dir=False))] if settings.introspection else []),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
-        middleware=[Middleware(RequestIds), CORS],
+        middleware=[Middleware(RequestIds), cors],
         exception_handlers={Exception: internal_error},
         lifespan=lifespan,
     )
@@ -80,7 +79,7 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
     """The parts of the process, for as long as the block lasts."""
     secret_keys = settings.secret_keys.get_secret_value()
     keys, envelopes = KeyRing.parse(secret_keys), Envelopes.parse(secret_keys)
-    bus = Bus.from_url(settings.redis_url)
+    bus, buckets = Bus.from_url(settings.redis_url), buckets_from_url(settings.redis_url)
     providers = Providers(settings)
     documents = PersistedDocuments.from_manifest(settings.persisted_documents)
     await migrate.require_current(settings.database_url)
@@ -88,8 +87,9 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
         await database.connect(settings.database_url, settings.database_pool_size)
         try:
             async with bus, executing(settings, providers, bus) if with_executor else nullcontext():
-                yield Runtime(settings, keys, envelopes, bus, providers, documents)
+                yield Runtime(settings, keys, envelopes, bus, providers, documents, buckets)
         finally:
+            await buckets.aclose()
             await providers.aclose()
             await database.close()
 

@@ -43,6 +43,7 @@ async def _develop(folder: Path, port: int | None) -> None:
         log_format="console",
         log_level="warning",
         allow_private_addresses=True,
+        introspection=True,
         scripted_provider=not local.is_installed(),
     )
     with locked(folder) as lock, listen(settings.host, settings.port if port is None else port) as listener:
@@ -55,7 +56,7 @@ async def _develop(folder: Path, port: int | None) -> None:
             say("Starting the server ...")
             found = {"database_url": database_url, "secret_keys": keys, "port": listener.getsockname()[1]}
             app = create_app(settings.model_copy(update=found), with_executor=True)
-            async with serving(app, listener, settings.stalled_client_timeout_s) as serving_task:
+            async with serving(app, listener, settings) as serving_task:
                 try:
                     await _welcome(address)
                     await serving_task

@@ -45,7 +45,7 @@ async def _serve(settings: Settings, with_executor: bool) -> None:
     await require_reachable(settings.database_url)
     with listen(settings.host, settings.port) as listener:
         app = create_app(settings, with_executor=with_executor)
-        async with serving(app, listener, settings.stalled_client_timeout_s) as serving_task:
+        async with serving(app, listener, settings) as serving_task:
             _log.info("listening", address=address_of(listener))
             await serving_task
 
@@ -91,22 +91,21 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(
-    app: Starlette, listener: socket.socket, stalled_client_timeout_s: float
-) -> AsyncIterator[asyncio.Future[None]]:
+async def serving(app: Starlette, listener: socket.socket, settings: Settings) -> AsyncIterator[asyncio.Future[None]]:
     """Serves ``app`` within the block, at whose end open requests get `GRACE_S` seconds more.
 
     The future that it gives ends only if the server does. A connection whose peer takes nothing of what is sent to it
-    for ``stalled_client_timeout_s`` is cut, where the system is Linux.
+    for the time that is set is cut, where the system is Linux.
     """
     if sys.platform == "linux":
         # Every connection inherits them. Only the kernel knows whether a peer that is slow still takes something.
-        timeout_ms = round(stalled_client_timeout_s * 1000)
+        timeout_ms = round(settings.stalled_client_timeout_s * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     config = Config(
         app,
-        stalled_client_timeout_s,
+        settings.stalled_client_timeout_s,
+        forwarded_allow_ips=settings.trusted_proxies,
         http="httptools",
         ws=WebSocketProtocol,
         ws_max_size=MAX_BODY_BYTES,

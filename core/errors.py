@@ -10,6 +10,8 @@
     |-- Conflict                CONFLICT              clashes with what is there
     |   `-- IdempotencyConflict IDEMPOTENCY_CONFLICT  the key was used for another request
     |-- RateLimited             RATE_LIMITED          too much, too fast
+    |-- CostExceeded            COST_EXCEEDED         one operation asks for more than any may
+    |-- OperationTimedOut       TIMED_OUT             a query or mutation took longer than any may
     |-- PersistedQueryNotFound  PERSISTED_QUERY_NOT_FOUND  no document with this hash is known; send its text
     |-- ProviderFailed          PROVIDER_FAILED       the model's provider failed; says whether a retry may help
     |   `-- ProviderTimedOut    TIMED_OUT             the provider did not answer in time
@@ -20,8 +22,9 @@
     `-- StartupRefused          (never shown)         the process must not start like this; says what to do
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ErrorCode(StrEnum):
@@ -54,6 +57,11 @@ class SynapseError(Exception):
         self.message = message
         self.path = path
 
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What ``extensions`` of a top-level error say besides, in the API's names."""
+        return {}
+
 
 class ValidationFailed(SynapseError):
     code = ErrorCode.VALIDATION_FAILED
@@ -85,6 +93,45 @@ class RateLimited(SynapseError):
     def __init__(self, message: str, retry_after_ms: int, path: tuple[str, ...] = ()) -> None:
         super().__init__(message, path)
         self.retry_after_ms = retry_after_ms
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return {"retryAfterMs": self.retry_after_ms}
+
+
+class CostExceeded(SynapseError):
+    """An operation is over a limit on its size. ``measure`` names which, ``limit`` is the most that there may be.
+
+    ``actual`` is how much there is; None where counting went no further than the limit.
+    """
+
+    code = ErrorCode.COST_EXCEEDED
+
+    def __init__(self, measure: str, limit: int, actual: int | None) -> None:
+        found = "more" if actual is None else actual
+        advice = "Ask for less at once: smaller pages, fewer fields, or several operations."
+        super().__init__(f"The limit of {measure} is {limit}, and there are {found}. {advice}")
+        self.measure = measure
+        self.limit = limit
+        self.actual = actual
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return {"measure": self.measure, "limit": self.limit, "actual": self.actual}
+
+
+class OperationTimedOut(SynapseError):
+    """A query or a mutation took longer than ``limit_ms``."""
+
+    code = ErrorCode.TIMED_OUT
+
+    def __init__(self, message: str, limit_ms: int) -> None:
+        super().__init__(message)
+        self.limit_ms = limit_ms
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return {"measure": "milliseconds", "limit": self.limit_ms}
 
 
 class PersistedQueryNotFound(SynapseError):

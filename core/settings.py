@@ -1,9 +1,9 @@
 """All settings of a process, read once at its start. Nothing else reads the environment."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -41,6 +41,29 @@ class Settings(BaseSettings):
         gt=0,
         description="How long a client may take nothing of what is sent to it, before it is cut off, in seconds.",
     )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",),
+        description="Origins whose pages browsers let in, comma-separated: https://app.example; * for all.",
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1",
+        description="Proxies whose X-Forwarded-For names the client: addresses and networks, comma-separated.",
+    )
+    introspection: bool = Field(
+        default=False, description='Offer introspection, "did you mean" and GraphiQL; `synapse dev` does.'
+    )
+    operation_max_cost: int = Field(default=50_000, ge=1, description="Most that one operation may cost, in points.")
+    caller_burst_cost: int = Field(
+        default=200_000, ge=1, description="Most that a caller's operations may cost at once, in points."
+    )
+    caller_cost_per_second: int = Field(
+        default=20_000, ge=1, description="What a caller's operations may cost in the long run, in points a second."
+    )
+    operation_timeout_s: float = Field(
+        default=30.0, gt=0, description="Longest that a query or mutation may take, in seconds."
+    )
+    sockets_per_user: int = Field(default=100, ge=1, description="Most WebSockets of one user in one process.")
+    sockets_per_address: int = Field(default=1000, ge=1, description="Most WebSockets from one address in one process.")
     access_token_minutes: int = Field(default=15, ge=1, le=60, description="Life of an access token.")
     refresh_token_days: int = Field(default=30, ge=1, description="Life of a refresh token that is not used.")
     openai_compatible_base_url: str | None = Field(
@@ -74,9 +97,17 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="JSON lines, or text for people.")
 
-    @field_validator("openai_compatible_models", mode="before")
+    @field_validator("openai_compatible_models", "allowed_origins", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
+
+    @model_validator(mode="after")
+    def _let_every_operation_in(self) -> Self:
+        if self.caller_burst_cost < self.operation_max_cost:
+            raise ValueError(
+                "CALLER_BURST_COST must be no less than OPERATION_MAX_COST, or some could never be let in."
+            )
+        return self

@@ -12,12 +12,14 @@ from core.auth import KeyRing, Principal
 from core.envelopes import Envelopes
 from core.errors import NotFound, Unauthenticated
 from core.ids import new_id
+from core.quotas import Quota
 from core.settings import Settings
 from models.base import Row
 from models.database import Connection, transaction
 from providers.registry import Providers
 from resolvers.batches import Batches
 from services.persisted_documents import PersistedDocuments
+from streaming.buckets import Buckets
 from streaming.bus import Bus
 
 K = TypeVar("K", bound=Hashable)
@@ -27,7 +29,10 @@ RowT = TypeVar("RowT", bound=Row)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts that all requests of a process share. ``stopping`` is set once the process is told to stop."""
+    """The parts that all requests of a process share. ``stopping`` is set once the process is told to stop.
+
+    ``sockets`` counts the open WebSockets of each user and of each address.
+    """
 
     settings: Settings
     keys: KeyRing
@@ -35,7 +40,18 @@ class Runtime:
     bus: Bus
     providers: Providers
     documents: PersistedDocuments
+    buckets: Buckets
+    sockets: Quota = field(default_factory=Quota)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an operation cost its caller, in points; what they had left then, and what they get back each second."""
+
+    requested: int
+    remaining: int
+    restore_per_second: int
 
 
 @dataclass(slots=True)
@@ -45,14 +61,22 @@ class Context:
     ``principal`` is None for an anonymous caller. Signing in, and making a workspace, change it for what is left of
     the operation, so that the answer can show what was made. ``rejection``: why the caller's token was not accepted;
     it meets whoever asks for what needs a caller, and nobody else, so that a session can be refreshed with a stale
-    token still sent along.
+    token still sent along. ``address``: that of the client, as far as proxies are to be believed. ``cost`` is known
+    once the operation was let in.
     """
 
     runtime: Runtime
     principal: Principal | None = None
     rejection: Unauthenticated | None = None
     request_id: str = field(default_factory=lambda: new_id().hex)
+    address: str = ""
+    cost: Cost | None = None
     _batches: Batches = field(default_factory=Batches)
+
+    @property
+    def payer(self) -> str:
+        """Whose bucket the operation's cost goes into: the caller's, or that of an anonymous caller's address."""
+        return f"user:{self.principal.user_id}" if self.principal else f"address:{self.address}"
 
     def caller(self) -> Principal | None:
         """Who asks; None for an anonymous caller.

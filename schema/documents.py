@@ -1,24 +1,39 @@
 """GraphQL documents: parsed and validated within limits, and once only while they are among the recent ones."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from cachetools import LRUCache
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
+    OperationDefinitionNode,
     OverlappingFieldsCanBeMergedRule,
     ValidationContext,
     parse,
     specified_rules,
+    validate,
+    value_from_ast_untyped,
 )
-from strawberry.schema.schema import validate_document
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from core.errors import CostExceeded
+from schema.measures import LIMITS, Measures, Measuring, size_of
 
 # Far beyond what people and generators write; text that is longer belongs into variables.
 MAX_CHARS = 400_000
-MAX_TOKENS = 5_000
+MAX_TOKENS = 2_000
 MAX_COMMENTS = 1_000
-# Comparisons of fields: a hundred fragments that ask the same ten fields of an object need as many. With this budget, a
-# document at the limits above takes a third of a second of the processor; with graphql-core's own it takes two.
-MERGE_BUDGET = 50_000
+MAX_OPERATIONS = 50
+# Each takes time to describe, and nobody reads more.
+MAX_ERRORS = 10
+# Comparisons of fields: thirty fragments that ask the same ten fields of an object need half as many.
+MERGE_BUDGET = 10_000
+# Measurements that are kept of one document; they differ by the sizes of pages.
+_MEASURED = 16
 
 # Room for several hundred documents such as applications send.
 CACHE_BYTES = 32_000_000
@@ -36,15 +51,66 @@ class FieldsCanBeMerged(OverlappingFieldsCanBeMergedRule):
         self.rule_context.remaining_complexity_budget = MERGE_BUDGET
 
 
-_RULES = tuple(FieldsCanBeMerged if rule is OverlappingFieldsCanBeMergedRule else rule for rule in specified_rules)
+_RULES = (
+    *(FieldsCanBeMerged if rule is OverlappingFieldsCanBeMergedRule else rule for rule in specified_rules),
+    # Strawberry's own.
+    MaybeNullValidationRule,
+    OneOfInputValidationRule,
+)
 
 
 class InvalidDocument(Exception):
-    """A document can't be parsed, or is not valid for the schema; ``errors`` say why."""
+    """A document can't be parsed, is not valid for the schema, or asks for too much; ``errors`` say why."""
 
     def __init__(self, errors: list[GraphQLError]) -> None:
         super().__init__(errors)
         self.errors = errors
+
+
+class Document:
+    """One document, parsed, with its operations."""
+
+    def __init__(self, schema: GraphQLSchema, node: DocumentNode) -> None:
+        self.node = node
+        self.operations = [
+            definition for definition in node.definitions if isinstance(definition, OperationDefinitionNode)
+        ]
+        self._schema = schema
+        self._fragments = {
+            definition.name.value: definition
+            for definition in node.definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
+        # For each operation the variables on which the sizes of its pages depend.
+        self._sizing: dict[int, list[str]] = {}
+        self._measured: LRUCache[Any, Measures] = LRUCache(_MEASURED)
+
+    def check_limits(self) -> None:
+        """Raises CostExceeded for limits that hold whatever the variables are."""
+        if len(self.operations) > MAX_OPERATIONS:
+            raise CostExceeded("operations", MAX_OPERATIONS, len(self.operations))
+        measuring = Measuring(self._schema, self._fragments, {})
+        for operation in self.operations:
+            measuring.measure(operation).check()
+
+    def measure(self, operation: OperationDefinitionNode, given: Mapping[str, Any]) -> Measures:
+        """How much one of the document's operations asks for, with the variables that were ``given``."""
+        number = id(operation)
+        if number in self._sizing:
+            known = self._measured.get((number, *_sizes(given, self._sizing[number])))
+            if known:
+                return known
+        defaults = {
+            definition.variable.name.value: size_of(value_from_ast_untyped(definition.default_value))
+            for definition in operation.variable_definitions or ()
+            if definition.default_value
+        }
+        sizes = {name: size_of(value) for name, value in given.items()}
+        measuring = Measuring(self._schema, self._fragments, defaults | sizes)
+        measures = measuring.measure(operation)
+        self._sizing[number] = sorted(measuring.sizing)
+        self._measured[(number, *_sizes(given, self._sizing[number]))] = measures
+        return measures
 
 
 class Documents:
@@ -55,35 +121,54 @@ class Documents:
 
     def __init__(self, schema: GraphQLSchema, cache_bytes: int = CACHE_BYTES) -> None:
         self._schema = schema
-        self._recent: LRUCache[str, DocumentNode] = LRUCache(cache_bytes, getsizeof=_size)
+        self._recent: LRUCache[str, Document] = LRUCache(cache_bytes, getsizeof=_size)
 
     def __len__(self) -> int:
         return len(self._recent)
 
-    def get(self, text: str) -> DocumentNode:
-        """The document that ``text`` is.
+    def get(self, text: str, *, suggest: bool = True) -> Document:
+        """The document that ``text`` is. ``suggest``: whether errors may say which names the schema has instead.
 
         Raises:
-            InvalidDocument: it is none, or not one for this schema.
+            InvalidDocument: it is none, or not one for this schema, or asks for too much.
         """
         document = self._recent.get(text)
         if document is None:
-            document = self._read(text)
+            document = self._read(text, suggest)
             if _size(document) <= self._recent.maxsize / _LARGEST_SHARE:
                 self._recent[text] = document
         return document
 
-    def _read(self, text: str) -> DocumentNode:
+    def _read(self, text: str, suggest: bool) -> Document:
         try:
-            document = parse(
-                text, max_lexical_tokens=MAX_TOKENS, max_comments=MAX_COMMENTS, max_source_length=MAX_CHARS
-            )
+            document = Document(self._schema, _parse(text))
+            document.check_limits()
         except GraphQLError as error:
             raise InvalidDocument([error]) from None
-        errors = validate_document(self._schema, document, _RULES)
+        except CostExceeded as error:
+            raise InvalidDocument([GraphQLError(error.message, original_error=error)]) from None
+        errors = validate(self._schema, document.node, _RULES, max_errors=MAX_ERRORS, hide_suggestions=not suggest)
         if errors:
             raise InvalidDocument([_without_cause(error) for error in errors])
         return document
+
+
+def _parse(text: str) -> DocumentNode:
+    """Raises GraphQLError for what is no document, CostExceeded for one that is too long."""
+    if len(text) > MAX_CHARS:
+        raise CostExceeded("characters", MAX_CHARS, len(text))
+    try:
+        return parse(text, max_lexical_tokens=MAX_TOKENS, max_comments=MAX_COMMENTS)
+    except GraphQLError as error:
+        if f"more than {MAX_TOKENS} tokens" in error.message:
+            raise CostExceeded("tokens", MAX_TOKENS, None) from None
+        if "nested too deeply" in error.message:
+            raise CostExceeded("depth", LIMITS["depth"], None) from None
+        raise
+
+
+def _sizes(given: Mapping[str, Any], names: list[str]) -> list[int | str | None]:
+    return [size_of(given[name]) if name in given else "not given" for name in names]
 
 
 def _without_cause(error: GraphQLError) -> GraphQLError:
@@ -91,8 +176,8 @@ def _without_cause(error: GraphQLError) -> GraphQLError:
     return GraphQLError(error.message, error.nodes, error.source, error.positions)
 
 
-def _size(document: DocumentNode) -> int:
+def _size(document: Document) -> int:
     """An estimate in bytes, which errs on the large side. Comments are tokens that are kept, but not counted."""
-    assert document.loc is not None
-    text = document.loc.source.body
-    return len(text) + (document.token_count + text.count("#")) * _BYTES_PER_TOKEN
+    assert document.node.loc is not None
+    text = document.node.loc.source.body
+    return len(text) + (document.node.token_count + text.count("#")) * _BYTES_PER_TOKEN

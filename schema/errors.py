@@ -150,7 +150,7 @@ def publish(error: GraphQLError, request_id: str) -> PublicError:
 def _describe(error: GraphQLError, cause: Exception | None, request_id: str) -> tuple[str, dict[str, Any]]:
     if isinstance(cause, SynapseError) and cause.code is not ErrorCode.INTERNAL:
         path = {"path": list(cause.path)} if cause.path else {}
-        return cause.message, {"code": cause.code.value, **path, "requestId": request_id}
+        return cause.message, {"code": cause.code.value, **path, **cause.details, "requestId": request_id}
     if cause is None or isinstance(cause, _CLIENT_FAULTS):
         return error.message, {"code": ErrorCode.VALIDATION_FAILED.value, "requestId": request_id}
     if is_transient(cause):

@@ -8,10 +8,12 @@ from typing import Any, TypeVar, cast
 
 import strawberry
 from graphql import (
+    DocumentNode,
     GraphQLArgument,
     GraphQLError,
     GraphQLInputField,
     GraphQLInputObjectType,
+    GraphQLSchema,
     Undefined,
     get_operation_ast,
 )
@@ -27,6 +29,9 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from core.errors import OperationTimedOut, SynapseError, ValidationFailed
+from resolvers.context import Context
+from resolvers.costs import charge
 from schema.documents import Documents, InvalidDocument
 from schema.errors import EXCEPTION_HANDLERS, publish
 from schema.event_encoder import EventEncoder
@@ -34,9 +39,27 @@ from schema.scalars import SCALARS
 
 T = TypeVar("T")
 
+# The event loop itself does not keep tasks.
+_going_on: set[asyncio.Task[Any]] = set()
+
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
     """graphql-core's executor, which need not work for most events of a subscription, and keeps nothing of them."""
+
+    @classmethod
+    def build(  # type: ignore[override]  # it takes all that the base class takes
+        cls,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        root: Any = None,
+        context: Any = None,
+        *rest: Any,
+        **more: Any,
+    ) -> Any:
+        """As the base class, but what is wrong with variables names what is meant only where introspection is on."""
+        if isinstance(context, Context):
+            more["hide_suggestions"] = not context.runtime.settings.introspection
+        return super().build(schema, document, root, context, *rest, **more)
 
     @cached_property
     def _encoder(self) -> EventEncoder:
@@ -115,7 +138,7 @@ class Schema(strawberry.Schema):
     def is_subscription(self, text: str | None, operation_name: str | None) -> bool:
         """Whether the operation that is asked for has many results; not so where none can be made out."""
         try:
-            operation = get_operation_ast(self.documents.get(text or ""), operation_name)
+            operation = get_operation_ast(self.documents.get(text or "").node, operation_name)
         except InvalidDocument:
             return False
         return operation is not None and operation.operation is GraphQLOperationType.SUBSCRIPTION
@@ -123,7 +146,7 @@ class Schema(strawberry.Schema):
     async def _prepare_operation_async(
         self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
     ) -> PreExecutionError | None:
-        """What comes before execution, on every transport.
+        """What comes before execution, on every transport: see that it may be executed, and have the caller pay.
 
         Strawberry would run the first of several operations, and offers no place for one cache of both steps: its
         extensions are not told of parsing and validation here.
@@ -131,28 +154,49 @@ class Schema(strawberry.Schema):
         Raises:
             CannotGetOperationTypeError, InvalidOperationTypeError: which one to run is unclear, or it may not be run.
         """
+        runtime = context.context.runtime
         try:
-            document = self.documents.get(context.query or "")
+            document = self.documents.get(context.query or "", suggest=runtime.settings.introspection)
         except InvalidDocument as invalid:
             return PreExecutionError(data=None, errors=invalid.errors)
-        operation = get_operation_ast(document, context._provided_operation_name)
+        operation = get_operation_ast(document.node, context._provided_operation_name)
         if operation is None:
             raise OperationUnclear(context._provided_operation_name)
         operation_type = OperationType(operation.operation.value)
         if operation_type not in context.allowed_operations:
             raise InvalidOperationTypeError(operation_type)
-        context.graphql_document = document
+        context.graphql_document = document.node
+        try:
+            measures = document.measure(operation, context.variables or {})
+            if measures.introspects and not runtime.settings.introspection:
+                raise ValidationFailed("Introspection is off on this server. Its schema is in the documentation.")
+            await charge(context.context, measures.cost)
+        except SynapseError as error:
+            return PreExecutionError(data=None, errors=[GraphQLError(error.message, original_error=error)])
         return None
 
     async def _execute_operation(self, context: ExecutionContext, *args: Any) -> Any:
+        """Queries and mutations, which may take so long and no longer; subscriptions are executed elsewhere."""
         executing = super()._execute_operation(context, *args)
-        return await (_finish(executing) if context.operation_type is OperationType.MUTATION else executing)
+        limit_s = context.context.runtime.settings.operation_timeout_s
+        if context.operation_type is OperationType.MUTATION:
+            return await _finish(executing, limit_s)
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+                return await executing
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise OperationTimedOut("The query took too long. Ask for less at once.", round(limit_s * 1000)) from None
 
     async def _handle_execution_result(
         self, context: ExecutionContext, result: Any, extensions_runner: SchemaExtensionsRunner, **options: Any
     ) -> ExecutionResult:
         """All results pass here, on every transport: extensions are not told of documents that fail to parse."""
         handled = await super()._handle_execution_result(context, result, extensions_runner, **options)
+        if (cost := context.context.cost) and context.operation_type is not OperationType.SUBSCRIPTION:
+            told = {"requested": cost.requested, "remaining": cost.remaining}
+            handled.extensions = {"cost": {**told, "restorePerSecond": cost.restore_per_second}}
         if handled.errors:
             handled.errors = [publish(error, context.context.request_id) for error in handled.errors]
         return handled
@@ -161,15 +205,23 @@ class Schema(strawberry.Schema):
         """Strawberry would log every error here, the expected ones too; `schema.errors` logs those that matter."""
 
 
-async def _finish(executing: Coroutine[Any, Any, T]) -> T:
+async def _finish(executing: Coroutine[Any, Any, T], limit_s: float) -> T:
     """What ``executing`` returns. Whoever is cancelled while waiting for it is so only after its end: a mutation
     happens as a whole, though the client that sent it may have gone.
+
+    Raises:
+        OperationTimedOut: it has not come to its end within ``limit_s``. It goes on.
     """
     task = asyncio.create_task(executing)
+    _going_on.add(task)
+    task.add_done_callback(_going_on.discard)
     try:
-        return await asyncio.shield(task)
+        done, _ = await asyncio.wait([task], timeout=limit_s)
     except asyncio.CancelledError:
         while not task.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         raise
+    if not done:
+        raise OperationTimedOut("The mutation takes too long to wait for; it goes on.", round(limit_s * 1000))
+    return task.result()

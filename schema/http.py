@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLRequestData
+from strawberry.http.websocket_origin import is_same_origin
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
@@ -29,9 +30,9 @@ from schema.execution import Schema
 from schema.media_types import RESPONSES, accept_of, negotiate
 from schema.persisted_documents import document_of
 from schema.request_ids import request_id_of
-from schema.requests import RequestRefused, read_operation
+from schema.requests import RequestRefused, read_operation, require_few_values
 from schema.responses import refusal_response, result_response
-from schema.sockets import Socket, SocketAdapter, bearer
+from schema.sockets import TOO_MANY, Socket, SocketAdapter, bearer
 from services import sessions
 
 log = structlog.get_logger(__name__)
@@ -47,8 +48,8 @@ The endpoint itself works: send your queries with POST.
 class GraphQLEndpoint(GraphQL[Context, None]):
     """Takes operations over HTTP and ``graphql-transport-ws``, and browsers, who get GraphiQL.
 
-    ``graphiql`` is where the built page lies. The app's ``state.runtime`` is the process's `Runtime`, and `RequestIds`
-    stands before it.
+    ``graphiql`` is where the built page lies; None where it is not offered. The app's ``state.runtime`` is the
+    process's `Runtime`, and `RequestIds` stands before it.
     """
 
     websocket_adapter_class = SocketAdapter
@@ -56,19 +57,17 @@ class GraphQLEndpoint(GraphQL[Context, None]):
     heartbeat_s = HEARTBEAT_S
     schema: Schema
 
-    def __init__(self, schema: Schema, graphiql: Path) -> None:
+    def __init__(self, schema: Schema, graphiql: Path | None) -> None:
         super().__init__(
             schema,
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
             connection_init_wait_timeout=CONNECTION_INIT_TIMEOUT,
-            # Tokens say who calls, and no browser adds them by itself: a page's origin proves nothing more.
-            allowed_origins=["*"],
         )
         self._graphiql = graphiql
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await super().__call__(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._carry(WebSocket(scope, receive, send))
             return
         request = Request(scope, receive)
         try:
@@ -84,11 +83,34 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             response = refusal_response(request, RequestRefused(503, AWAY, code=ErrorCode.INTERNAL))
         await response(scope, receive, send)
 
+    async def _carry(self, socket: WebSocket) -> None:
+        """Serves a socket, unless its address has as many as it may have."""
+        runtime: Runtime = socket.app.state.runtime
+        address, most = address_of(socket), runtime.settings.sockets_per_address
+        if not runtime.sockets.enter(address, most):
+            await socket.accept(subprotocol=await self.pick_websocket_subprotocol(socket))
+            await socket.close(TOO_MANY, f"An address may have {most} sockets")
+            return
+        try:
+            await self.run(socket)
+        finally:
+            runtime.sockets.leave(address)
+
+    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
+        return _admits(request, origin)
+
     async def _respond(self, request: Request) -> Response:
+        origin = request.headers.get("origin")
+        if (
+            origin is not None
+            and not _admits(request, origin)
+            and not is_same_origin(origin, request.headers.get("host"))
+        ):
+            raise RequestRefused(403, f"Pages of {origin} may not call this server.", code=ErrorCode.FORBIDDEN)
         if request.method not in METHODS:
             raise _not_allowed("The endpoint takes POST, and GET for queries.", *METHODS)
-        if request.method == "GET" and negotiate(request, (*RESPONSES, HTML)) == HTML:
-            return self._page()
+        if self._graphiql and request.method == "GET" and negotiate(request, (*RESPONSES, HTML)) == HTML:
+            return _page(self._graphiql)
         media_type, framing = negotiate(request, RESPONSES), framing_for(accept_of(request))
         if media_type is None and framing is None:
             raise RequestRefused(406, f"Answers are {' or '.join(RESPONSES)}; Accept names neither.")
@@ -152,10 +174,10 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         """The operation's context; on a WebSocket, where each operation gets its own, only the process's parts."""
         runtime: Runtime = request.app.state.runtime
         if request.scope["type"] == "websocket":
-            context = Context(runtime)
+            context = Context(runtime, address=address_of(request))
             structlog.contextvars.bind_contextvars(request_id=context.request_id)
             return context
-        context = Context(runtime, request_id=request_id_of(request))
+        context = Context(runtime, request_id=request_id_of(request), address=address_of(request))
         try:
             token = bearer(request.headers.get("authorization"))
             context.principal = await sessions.authenticate(runtime.keys, token) if token else None
@@ -163,15 +185,33 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             context.rejection = error
         return context
 
-    def _page(self) -> Response:
-        page = self._graphiql / "index.html"
-        return FileResponse(page) if page.exists() else PlainTextResponse(NO_GRAPHIQL)
-
     def decode_json(self, data: str | bytes) -> object:
-        return cast(object, orjson.loads(data))
+        """Raises JSONDecodeError for what is no JSON, or has too many values."""
+        text = data.encode() if isinstance(data, str) else data
+        try:
+            require_few_values(text)
+        except ValueError as error:
+            raise orjson.JSONDecodeError(str(error), "", 0) from None
+        return cast(object, orjson.loads(text))
 
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Where the client is, as far as proxies are to be believed: uvicorn has put it there."""
+    return connection.client.host if connection.client else ""
+
+
+def _admits(connection: HTTPConnection, origin: str) -> bool:
+    """Whether the settings let in the pages of ``origin``. It says nothing of who calls: tokens do."""
+    allowed: tuple[str, ...] = connection.app.state.runtime.settings.allowed_origins
+    return "*" in allowed or origin in allowed
+
+
+def _page(folder: Path) -> Response:
+    page = folder / "index.html"
+    return FileResponse(page) if page.exists() else PlainTextResponse(NO_GRAPHIQL)
 
 
 async def _once(result: ExecutionResult) -> AsyncGenerator[ExecutionResult, None]:

@@ -4,6 +4,7 @@ Source: https://graphql.github.io/graphql-over-http/draft/#sec-Request
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,6 +20,9 @@ from schema.media_types import JSON, MediaType
 MAX_BODY_BYTES = 4_000_000
 # A slow line needs half a minute for the largest body.
 BODY_TIMEOUT_S = 60.0
+# Lists, objects and what is in them, that a body may hold: reading more would keep all others waiting.
+MAX_VALUES = 50_000
+_MANY_VALUES = re.compile(rb'(?>(?>"(?>[^"\\]++|\\.)*+"|[^,\[{"]++)*+[,\[{]){%d}' % MAX_VALUES, re.DOTALL)
 # More than proxies and browsers pass on.
 MAX_URL_QUERY_BYTES = 16_384
 _PARAMETERS: dict[str, type] = {"query": str, "variables": dict, "operationName": str, "extensions": dict}
@@ -113,8 +117,16 @@ async def _read_body(request: Request) -> bytes:
     return bytes(body)
 
 
+def require_few_values(text: bytes) -> None:
+    """Raises ValueError where JSON has more than `MAX_VALUES` values; what stands in strings is text."""
+    # The sum is found at once and never too small, so the rest is for the few that come near.
+    if sum(map(text.count, (b",", b"[", b"{"))) >= MAX_VALUES and _MANY_VALUES.match(text):
+        raise ValueError(f"it has more than {MAX_VALUES:,} values")
+
+
 def _parse(text: bytes, *, what: str) -> Any:
     try:
+        require_few_values(text)
         # What stands twice in an object would mean one thing here and another to a proxy that looks into it. The cache
         # outlives the request, so that values, passwords among them, have no place in it.
         return jiter.from_json(text, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")

@@ -4,6 +4,7 @@ Source: https://graphql.github.io/graphql-over-http/draft/#sec-Response
 """
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 import orjson
@@ -39,6 +40,10 @@ def result_response(result: ExecutionResult, media_type: str) -> Response:
         status = 500
     elif not was_executed and media_type == GRAPHQL_RESPONSE:
         status = 400
+    waits_ms = [wait_ms for error in errors if (wait_ms := (error.extensions or {}).get("retryAfterMs"))]
+    if waits_ms and not was_executed:
+        retry_after = {"Retry-After": str(ceil(max(waits_ms) / 1000))}
+        return _response(body, 429 if media_type == GRAPHQL_RESPONSE else status, media_type, retry_after)
     return _response(body, status, media_type)
 
 

@@ -27,6 +27,7 @@ from schema.persisted_documents import document_of
 from services import sessions
 
 FORBIDDEN = 4403
+TOO_MANY = 4429
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 # RFC 6455 gives a close frame's reason this much room.
@@ -78,6 +79,8 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     schema: Schema
     principal: Principal | None = None
     watcher: asyncio.Task[None] | None = None
+    # Under whose name it is counted.
+    user: str | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -104,9 +107,22 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             except Unauthenticated as error:
                 await self.websocket.close(FORBIDDEN, error.message)
                 return
+            if not self._count():
+                most = self.context.runtime.settings.sockets_per_user
+                await self.websocket.close(TOO_MANY, f"A user may have {most} sockets")
+                return
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
         if self.principal and self.watcher is None:
             self.watcher = asyncio.create_task(self._watch(self.principal))
+
+    def _count(self) -> bool:
+        """Counts the socket among its user's; False where that one has as many as they may have."""
+        if self.principal is None or self.user is not None:
+            return True
+        runtime, user = self.context.runtime, f"user:{self.principal.user_id}"
+        if runtime.sockets.enter(user, runtime.settings.sockets_per_user):
+            self.user = user
+        return self.user is not None
 
     async def handle_ping(self, message: Any) -> None:
         payload = message.get("payload")
@@ -136,7 +152,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         return document_of(documents, self.schema, payload.get("query"), payload.get("extensions")) or ""
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
-        context = Context(self.context.runtime)
+        context = Context(self.context.runtime, address=self.context.address)
         structlog.contextvars.bind_contextvars(request_id=context.request_id)
         try:
             context.principal = await sessions.load_principal(self.principal) if self.principal else None
@@ -150,6 +166,9 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         await super(Socket, handler).run_operation(operation)
 
     async def shutdown(self) -> None:
+        if self.user:
+            self.context.runtime.sockets.leave(self.user)
+            self.user = None
         if self.watcher:
             self.watcher.cancel()
         for task in self._running:

@@ -196,7 +196,7 @@ def check(stage: Stage, database_url: str, redis_url: str) -> None:
     """Migrate twice, start the server and a worker, see that they are well, and stop them."""
     keys = f"check:{b64encode(os.urandom(32)).decode()}"
     settings = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEYS": keys, "PORT": str(PORT)}
-    settings |= {"HOST": "127.0.0.1"}
+    settings |= {"HOST": "127.0.0.1", "INTROSPECTION": "true"}
     for _ in range(2):
         run(stage, ["synapse", "migrate"], settings)
     with start(stage, stage.command, settings) as server, start(stage, ["synapse", "worker"], settings) as worker:

@@ -18,7 +18,7 @@ from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName, is_credential_name
 from providers.credentials import NEEDS, Credential, is_http_url
 from providers.registry import CredentialKey
-from services.audit import Action, record
+from services.audit import Action, record, record_by_system
 
 MAX_KEY_CHARS = 4_000
 MAX_URL_CHARS = 2_000
@@ -103,9 +103,9 @@ def _audited(row: ProviderCredential) -> dict[str, str | None]:
     return {"provider": row.provider, "name": row.name, "apiKey": key, "baseUrl": row.base_url}
 
 
-async def keys_of_workspace(workspace_id: UUID) -> list[CredentialKey]:
-    """Which credentials the workspace has."""
-    async with transaction([workspace_id]):
+async def keys_of_workspace(principal: Principal, workspace_id: UUID) -> list[CredentialKey]:
+    """Which credentials the workspace has; none for who is not in it."""
+    async with transaction(principal.workspace_ids):
         rows = await ProviderCredential.filter(workspace_id=workspace_id).values_list("provider", "name")
     return [(ProviderName(provider), name) for provider, name in rows]
 
@@ -156,26 +156,34 @@ async def rotate_keys(envelopes: Envelopes) -> Rotation:
     """
     rewrapped, unreadable, after = 0, Counter[str](), UUID(int=0)
     while True:
+        stale = ProviderCredential.filter(id__gt=after, kid__isnull=False, kid__not=envelopes.newest).order_by("id")
         async with transaction(key_rotation=True):
-            stale = ProviderCredential.filter(id__gt=after, kid__isnull=False, kid__not=envelopes.newest)
-            rows = await stale.order_by("id").limit(ROTATION_BATCH).select_for_update()
-            for row in rows:
-                if await _rewrap(envelopes, row):
+            found = await stale.limit(ROTATION_BATCH)
+        if not found:
+            return Rotation(rewrapped, unreadable)
+        # The audit record of a workspace takes events from within it alone.
+        async with transaction({row.workspace_id for row in found}, key_rotation=True) as connection:
+            for row in await stale.filter(id__in=[row.id for row in found]).select_for_update():
+                if await _rewrap(connection, envelopes, row):
                     rewrapped += 1
                 else:
                     unreadable[row.kid or ""] += 1
-        if not rows:
-            return Rotation(rewrapped, unreadable)
-        after = rows[-1].id
+        after = found[-1].id
 
 
-async def _rewrap(envelopes: Envelopes, row: ProviderCredential) -> bool:
+async def _rewrap(connection: Connection, envelopes: Envelopes, row: ProviderCredential) -> bool:
     assert row.envelope is not None
+    before = _audited(row) | {"wrappedWith": row.kid}
     try:
         row.envelope = envelopes.rewrap(row.envelope, row.place)
     except SecretUnreadable:
         return False
     await row.save(update_fields=["kid", "wrapped_data_key"])
+    target = (IdPrefix.PROVIDER_CREDENTIAL, row.id)
+    after = _audited(row) | {"wrappedWith": row.kid}
+    await record_by_system(
+        connection, row.workspace_id, Action.PROVIDER_CREDENTIAL_REWRAPPED, target, before=before, after=after
+    )
     return True
 
 

@@ -45,7 +45,7 @@ class RedisBackend(BroadcastBackend):
     """
 
     def __init__(self, url: str) -> None:
-        self._redis = Redis.from_pool(_pool(url))
+        self._redis = Redis.from_pool(connections(url))
         self._publisher = RedisPublisher(self._redis)
         self._pubsub: PubSub | None = None
         self._lost_at: float | None = None
@@ -214,7 +214,7 @@ def _missed(name: bytes) -> Event:
     return Event(name.decode(), message)
 
 
-def _pool(url: str) -> ConnectionPool:
+def connections(url: str) -> ConnectionPool:
     """Connections that do not reconnect by themselves, which would hide that messages were lost.
 
     Time limits are set around whole operations here instead; redis-py's own, per read and write, start a task each.

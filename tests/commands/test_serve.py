@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from commands.serve import address_of, listen, serving
 from commands.terminal import CommandFailed
+from tests.servers.app import settings_for
 
 
 def test_a_taken_port_is_a_clear_failure() -> None:
@@ -50,7 +51,7 @@ async def test_a_client_that_reads_nothing_is_dropped() -> None:
     app = Starlette(routes=[Route("/", endless)])
     app.state.runtime = SimpleNamespace(stopping=asyncio.Event())
     with listen("127.0.0.1", 0) as listener:
-        async with serving(app, listener, stalled_client_timeout_s=0.2):
+        async with serving(app, listener, settings_for("", stalled_client_timeout_s=0.2)):
             reader, writer = await asyncio.open_connection(*listener.getsockname(), limit=1024)
             try:
                 writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")

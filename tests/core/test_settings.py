@@ -24,6 +24,8 @@ def test_the_page_lists_every_setting_with_its_default_and_description() -> None
 def _shown(default: object) -> str:
     if default in (None, ()):
         return "none"
+    if isinstance(default, tuple):
+        return ",".join(default)
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
@@ -42,3 +44,8 @@ def test_secrets_are_not_shown() -> None:
 def test_a_list_is_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_COMPATIBLE_MODELS", "llama3.2, qwen3 ,")
     assert Settings(**NEEDED).openai_compatible_models == ("llama3.2", "qwen3")  # type: ignore[arg-type]
+
+
+def test_every_operation_that_is_allowed_fits_into_a_bucket() -> None:
+    with pytest.raises(ValidationError, match="CALLER_BURST_COST"):
+        Settings(**NEEDED, operation_max_cost=101, caller_burst_cost=100)  # type: ignore[arg-type]

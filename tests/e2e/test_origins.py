@@ -1,8 +1,17 @@
-"""Pages of other origins: browsers let them use the API, which knows callers by their tokens alone."""
+"""Pages of other origins: browsers let them use the API, which knows callers by their tokens alone, unless it is told
+whose pages may."""
+
+from typing import Any
 
 import aiohttp
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
-from tests.servers.app import Server
+from asgi import create_app  # noqa: TID251  # tests compose the application, too
+from core.settings import Settings
+from tests.servers.app import Server, settings_for
+from tests.servers.changes import changed
 
 ORIGIN = {"Origin": "https://shop.example"}
 
@@ -42,3 +51,49 @@ async def test_pages_may_read_streams(server: Server) -> None:
     ):
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
         assert "Query" in await answer.text()
+
+
+OURS = "https://app.example"
+
+
+def test_origins_are_listed_with_commas() -> None:
+    settings = Settings(database_url="x", secret_keys="x", allowed_origins=f"{OURS}, http://localhost:3000")  # type: ignore[arg-type]
+    assert settings.allowed_origins == (OURS, "http://localhost:3000")
+
+
+@pytest.mark.parametrize("origin", [OURS, "https://shop.example", "null", "https://app.example.evil", None])
+async def test_pages_of_other_origins_than_those_listed_are_refused(server: Server, origin: str | None) -> None:
+    headers = {"Origin": origin} if origin else {}
+    url = f"{server.url}/graphql".replace("http", "ws", 1)
+    with changed(server, allowed_origins=(OURS,)):
+        answer = await server.client().post(b'{"query": "{ __typename }"}', **headers)
+        options: dict[str, Any] = {"subprotocols": ["graphql-transport-ws"], "additional_headers": headers}
+        if origin in (OURS, None):
+            assert (answer.status, answer.codes) == (200, [])
+            async with connect(url, **options):
+                pass
+        else:
+            assert (answer.status, answer.codes) == (403, ["FORBIDDEN"])
+            with pytest.raises(InvalidStatus) as refused:
+                async with connect(url, **options):
+                    pass
+            assert refused.value.response.status_code == 403
+
+
+async def test_the_server_s_own_pages_are_no_other_origin(server: Server) -> None:
+    with changed(server, allowed_origins=(OURS,)):
+        assert (await server.client().post(b'{"query": "{ __typename }"}', Origin=server.url)).status == 200
+
+
+@pytest.mark.parametrize(("origin", "status", "allowed"), [(OURS, 200, OURS), ("https://shop.example", 400, None)])
+async def test_browsers_are_told_so_beforehand(origin: str, status: int, allowed: str | None) -> None:
+    app, sent = create_app(settings_for("", allowed_origins=(OURS,)), with_executor=False), []
+    headers = [(b"origin", origin.encode()), (b"access-control-request-method", b"POST")]
+    scope = {"type": "http", "method": "OPTIONS", "path": "/graphql", "query_string": b"", "headers": headers}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, None, send)  # type: ignore[arg-type]  # nothing is read of it
+    told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    assert (sent[0]["status"], told.get("access-control-allow-origin")) == (status, allowed)

@@ -74,7 +74,7 @@ async def test_a_message_as_large_as_may_be_is_taken_however_it_is_cut(server: S
         for frames in ([frame(Opcode.TEXT, body)], in_fragments(body, 50_000)):
             await connection.send(*frames)
             answer = await connection.next_message()
-            assert answer["payload"] == {"data": {"__typename": "Query"}}
+            assert answer["payload"]["data"] == {"__typename": "Query"}
             assert await connection.next_message() == {"type": "complete", "id": "1"}
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from schema.scalars import (
     print_datetime,
     print_decimal,
 )
+from streaming.buckets import LocalBuckets
+from tests.servers.app import settings_for
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -48,7 +51,8 @@ SCHEMA = Schema(Query)
 
 async def echo(document: str, **variables: Any) -> Any:
     """What comes back for a document of one field; a code where it is refused."""
-    context = Context(runtime=None)  # type: ignore[arg-type]  # nothing here asks for it
+    runtime: Any = SimpleNamespace(settings=settings_for(""), buckets=LocalBuckets())
+    context = Context(runtime)
     result = await SCHEMA.execute(document, variable_values=variables, context_value=context)
     if result.errors:
         assert result.errors[0].extensions

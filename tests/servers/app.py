@@ -41,6 +41,7 @@ def settings_for(database_url: str, **overrides: Any) -> Settings:
         "secret_keys": SECRET_KEYS,
         "log_level": "debug",
         "allow_private_addresses": True,
+        "introspection": True,
         "provider_retry_pause_s": 0.02,
     }
     return Settings(**usual | overrides)
@@ -51,5 +52,5 @@ async def serve(settings: Settings, *, with_executor: bool = False) -> AsyncIter
     """A server for the length of the block; what it needs is up once the block begins. Raises StartupRefused."""
     app = create_app(settings, with_executor=with_executor)
     with listen("127.0.0.1", 0) as listener:
-        async with serving(app, listener, settings.stalled_client_timeout_s):
+        async with serving(app, listener, settings):
             yield Server(address_of(listener), app, settings)

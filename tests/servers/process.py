@@ -72,6 +72,7 @@ def _settings(database_url: str, upstream: Upstream) -> dict[str, str]:
         "OPENAI_COMPATIBLE_API_KEY": "upstream-key",
         "OPENAI_COMPATIBLE_MODELS": "listed",
         "ALLOW_PRIVATE_ADDRESSES": "true",
+        "INTROSPECTION": "true",
         "SCRIPTED_PROVIDER": "true",
         "DATABASE_POOL_SIZE": "5",
         "PROVIDER_RETRY_PAUSE_S": "0.02",
