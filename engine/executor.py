@@ -143,9 +143,13 @@ class Executor:
         if free <= 0 or len(self._beginning) > MOST_BEGINNING // 2:
             return
         places = min(free, MOST_BEGINNING - len(self._beginning))
-        for claim in await claims.claim(self.id, places, self._limits, working_on=self._supervised):
+        taken = await claims.claim(self.id, places, self._limits, working_on=self._supervised)
+        for claim in taken:
             self._beginning.add(claim.run_id)
             self._supervised[claim.run_id] = asyncio.create_task(self._supervise(claim))
+        if len(taken) == places and len(self._beginning) <= MOST_BEGINNING // 2:
+            # There may be more, and others have begun meanwhile.
+            self._wake.set()
 
     def _begun(self, run_id: UUID) -> None:
         self._beginning.discard(run_id)
