@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import strawberry
 from graphql import (
     DocumentNode,
+    FieldNode,
     GraphQLArgument,
     GraphQLError,
     GraphQLInputField,
@@ -174,6 +175,15 @@ class Schema(strawberry.Schema):
         except InvalidDocument:
             return False
         return True
+
+    def asks_nothing(self, text: str | None, operation_name: str | None) -> bool:
+        """Whether a document that is known asks for names of the schema alone, which are the same for everybody."""
+        document = self.documents.find(text or "")
+        operation = get_operation_ast(document.node, operation_name) if document else None
+        selections = operation.selection_set.selections if operation else ()
+        return bool(selections) and all(
+            isinstance(field, FieldNode) and field.name.value.startswith("__") for field in selections
+        )
 
     def is_subscription(self, text: str | None, operation_name: str | None) -> bool:
         """Whether the operation that is asked for has many results; not so where none can be made out."""
