@@ -19,9 +19,12 @@ from models.embedded import start_postgres
 
 # Pages of a server that has just started are still being touched.
 IDLE_S = 1.0
-CONCURRENCY = 512
-# One user does what hundreds would do. Nothing else of the settings differs from what `synapse serve` does by itself.
-NO_LIMIT = str(10**9)
+# One user does what hundreds would do, and as many streams run at once as are asked for. Nothing else differs from what
+# `synapse serve` does by itself.
+CONCURRENCY = ("RUN_CONCURRENCY", "WORKSPACE_RUN_CONCURRENCY", "AGENT_RUN_CONCURRENCY")
+MOST_RUNS = 512
+LIMITS = ("CALLER_BURST_COST", "CALLER_COST_PER_SECOND", "SOCKETS_PER_USER", "SOCKETS_PER_ADDRESS")
+NO_LIMIT = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,8 @@ def synapse(
         "DATABASE_URL": database_url,
         "SECRET_KEYS": f"bench:{b64encode(secrets.token_bytes(32)).decode()}",
         "PORT": str(port),
-        "RUN_CONCURRENCY": str(CONCURRENCY),
-        "CALLER_BURST_COST": NO_LIMIT,
-        "CALLER_COST_PER_SECOND": NO_LIMIT,
-        "SOCKETS_PER_USER": NO_LIMIT,
-        "SOCKETS_PER_ADDRESS": NO_LIMIT,
+        **dict.fromkeys(CONCURRENCY, str(MOST_RUNS)),
+        **dict.fromkeys(LIMITS, str(NO_LIMIT)),
         "ACCESS_TOKEN_MINUTES": "60",
         "LOG_LEVEL": "warning",
         "OPENAI_COMPATIBLE_BASE_URL": f"http://127.0.0.1:{upstream_port}/v1",

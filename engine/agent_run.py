@@ -1,6 +1,5 @@
 """The body of an agent's run: what happens between its claim and its last event."""
 
-from functools import partial
 from typing import Any
 
 import orjson
@@ -8,17 +7,16 @@ from jsonschema_rs import ValidationError
 
 from core.errors import ErrorCode, ValidationFailed
 from core.inputs import require_depth, require_storable
-from engine import durable
 from engine.execution import Execution
-from engine.model_call import ModelCaller, ModelTask
-from models.agents import AgentVersion
+from engine.model_call import ModelAnswer, ModelCaller
 from models.database import transaction
 from models.run_steps import RunStep, StepStatus
-from models.runs import Run, RunStatus
+from models.runs import RunStatus
+from models.writes import Writes
 from services.output_schemas import compile_schema
 from services.run_endings import Failure, Outcome, end, lock_owned
 from streaming.bus import Bus
-from streaming.log import publish
+from streaming.log import publish, write_events
 
 MAX_REASON_CHARS = 200
 
@@ -26,36 +24,30 @@ MAX_REASON_CHARS = 200
 async def run_agent(execution: Execution, caller: ModelCaller, bus: Bus) -> None:
     """Execute the run, and end it.
 
+    A model call's step keeps by itself what must not happen twice: when it ended, and with what, is written in the
+    transaction of all that it came to. So it needs no step of the durable engine.
+
     Raises:
         RunLost: another process owns the run now, or ended it.
     """
-    await durable.step("model-1", partial(_call_model, execution, caller))
-    await _finish(execution, bus)
+    answer = await caller.call(execution, position=1)
+    await _finish(execution, answer, bus)
 
 
-async def _call_model(execution: Execution, caller: ModelCaller) -> str:
-    claim = execution.claim
-    async with transaction([claim.workspace_id]) as connection:
-        run = await Run.get(id=claim.run_id)
-        version = await AgentVersion.get(id=run.agent_version_id)
-        history = await caller.load_history(connection, run, version)
-    if run.cancel_requested_at is not None:
-        execution.cancel()
-    step = await caller.call(execution, ModelTask(run, version, history, position=1))
-    return step.status.value
-
-
-async def _finish(execution: Execution, bus: Bus) -> None:
-    """End the run as its last step ended, and let everybody who follows it know."""
+async def _finish(execution: Execution, answer: ModelAnswer, bus: Bus) -> None:
+    """End the run with its last step and as that ended, and let everybody who follows it know."""
     claim, writer = execution.claim, execution.writer
     await writer.flush()
     async with transaction([claim.workspace_id]) as connection:
-        run = await lock_owned(claim.run_id, claim.epoch)
-        [step] = await RunStep.filter(run_id=run.id).order_by("-position").limit(1)
-        version = await AgentVersion.get(id=run.agent_version_id)
-        outcome = _outcome(step, writer.text.of_step(step.id), version.output_schema)
-        event = await end(connection, run, outcome, writer.last_seq + 1, writer.text_sha256())
-    await publish(bus, [event])
+        run = await lock_owned(connection, claim.run_id, claim.epoch)
+        writes, text = Writes(), writer.text.of_step(answer.step.id)
+        events = await answer.end(connection, writes, text, writer.last_seq)
+        outcome = _outcome(answer.step, text, answer.task.version.output_schema)
+        last_seq = writer.last_seq + len(events) + 1
+        events.append(await end(connection, writes, run, outcome, last_seq, writer.text_sha256()))
+        write_events(writes, run.workspace_id, events)
+        await writes.send(connection)
+    await publish(bus, events)
 
 
 def _outcome(step: RunStep, text: str, output_schema: dict[str, Any] | None) -> Outcome:

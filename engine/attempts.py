@@ -10,9 +10,11 @@ from core.errors import ErrorCode, ProviderFailed, ProviderTimedOut, ToolFailed
 from core.events import FinishReason, ModelFinished, TokenUsage
 from engine.execution import CancelRequested, Execution
 from engine.tally import Tally
+from models.database import Connection
 from models.llm_calls import LlmCall, LlmCallStatus
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run
+from models.writes import Writes
 from providers.catalogue import CatalogueEntry
 from providers.port import ModelProvider, ModelRequest
 from services.run_endings import Failure
@@ -58,11 +60,11 @@ class Attempt:
         self._fail(Failure(error.code, message, error.retryable))
         self.error = error
 
-    async def open_call(self, execution: Execution, run: Run, step: RunStep) -> None:
-        """Write its row, if it is going to be made, in the caller's transaction."""
+    def open_call(self, writes: Writes, execution: Execution, run: Run, step: RunStep) -> None:
+        """Have its row written, if it is going to be made."""
         if self.provider is None or execution.cancel_requested:
             return
-        self.call = await LlmCall.create(
+        self.call = LlmCall(
             workspace_id=run.workspace_id,
             run_id=run.id,
             step_id=step.id,
@@ -74,8 +76,9 @@ class Attempt:
             input_tokens=self.tally.estimated_input_tokens(),
             started_at=self.tally.started_at,
         )
+        writes.insert(self.call)
 
-    async def close_call(self) -> None:
+    async def close_call(self, connection: Connection) -> None:
         """Complete its row, once, in the caller's transaction."""
         if self.call is None:
             return
@@ -93,8 +96,7 @@ class Attempt:
             "failure_message": self.failure.message if self.failure else None,
             "provider_closed_at": tally.ended_at,
         }
-        self.call.update_from_dict(columns)
-        await self.call.save(update_fields=list(columns))
+        await self.call.write(connection, columns)
 
     async def perform(self, execution: Execution, step: RunStep, deadline: float) -> None:
         """Ask the provider, hand on its answer as it comes, and judge it. ``deadline``: by the event loop's clock."""

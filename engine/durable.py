@@ -1,10 +1,11 @@
 """Durable execution of runs: the port behind which DBOS lives.
 
-A run is one DBOS workflow, whose id is the run's. The workflow calls `step` for everything that must not happen twice:
-what a step returns is committed to PostgreSQL, and when the workflow is resumed after a crash, in whichever process,
-finished steps hand back what they returned then. One rule holds for workflows and steps alike: *what returns is
-finished for good; what raises or is cancelled is not, and runs again when somebody resumes it.* DBOS itself would
-record a raised exception as the outcome, and a lost database connection would be final; hence `_Unfinished`.
+A run is one DBOS workflow, whose id is the run's. The workflow calls `step` for everything that must not happen twice
+and keeps no record of that by itself, as model calls do, in the transaction of all that they came to. What a step
+returns is committed to PostgreSQL, and when the workflow is resumed after a crash, in whichever process, finished steps
+hand back what they returned then. One rule holds for workflows and steps alike: *what returns is finished for good;
+what raises or is cancelled is not, and runs again when somebody resumes it.* DBOS itself would record a raised
+exception as the outcome, and a lost database connection would be final; hence `_Unfinished`.
 
 Nothing is executed here but what `start` and `resume` were asked for. By itself DBOS resumes only what the same
 executor id left behind, so an id must never be used again; and it resumes through a queue that all processes poll, so

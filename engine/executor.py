@@ -185,7 +185,7 @@ class Executor:
         if claim.lost_workers >= MOST_LOST_WORKERS:
             await self._fail(claim, _GIVEN_UP)
             return
-        writer = await self._event_log.open(claim.run_id, claim.workspace_id, claim.epoch)
+        writer = self._event_log.writer(claim.run_id, claim.workspace_id, claim.epoch)
         self._executions[claim.run_id] = Execution(claim, writer)
         run_id = str(claim.run_id)
         # Begun before, it goes on from its first unfinished step; the epoch keeps off whoever began it.
@@ -201,7 +201,7 @@ class Executor:
         if execution := self._executions.get(claim.run_id):
             await execution.writer.flush()
         async with transaction([claim.workspace_id]) as connection:
-            run = await lock_owned(claim.run_id, claim.epoch)
+            run = await lock_owned(connection, claim.run_id, claim.epoch)
             events = await end_abruptly(connection, run, Outcome(RunStatus.FAILED, failure=failure))
         await publish(self._bus, events)
 

@@ -22,12 +22,13 @@ from models.database import Connection, transaction
 from models.llm_calls import LlmCallStatus
 from models.run_steps import RunStep, StepKind
 from models.runs import Run
+from models.writes import Writes
 from providers.port import ChatMessage, ModelProvider, ModelRequest
 from providers.registry import Providers
 from services import provider_credentials
 from services.run_endings import Failure, StepOutcome, end_abandoned_calls, end_step, lock_owned
 from streaming.bus import Bus
-from streaming.log import insert_events, publish, step_started_seq
+from streaming.log import publish, step_started_seq, write_events
 
 _WORKER_STOPPED = Failure(ErrorCode.INTERNAL, "The worker stopped in the middle of the call.", retryable=True)
 
@@ -40,6 +41,29 @@ class ModelTask:
     version: AgentVersion
     history: list[ChatMessage]
     position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """A model call that is over. ``attempt``: the last one, whose end is not written yet; None where the step ended
+    before, in another process.
+    """
+
+    task: ModelTask
+    step: RunStep
+    attempt: Attempt | None
+
+    async def end(self, connection: Connection, writes: Writes, text: str, last_seq: int) -> list[LoggedEvent]:
+        """Close the call, and have it written how its step ended, under the conditions of
+        `services.run_endings.end_step`. ``text``: what the step said; ``last_seq``: the newest event's number.
+        """
+        attempt, step = self.attempt, self.step
+        if attempt is None:
+            return []
+        step.name, finished = attempt.model, attempt.tally.finished
+        await attempt.close_call(connection)
+        outcome = StepOutcome(attempt.status, text, finished.reason if finished else None, attempt.failure)
+        return [end_step(writes, self.task.run, step, outcome, last_seq + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +85,24 @@ class ModelCaller:
         self._retries = RetryPolicy.of(settings)
         self._timeout_s = settings.model_call_timeout_s
 
-    async def load_history(self, connection: Connection, run: Run, version: AgentVersion) -> list[ChatMessage]:
-        """As much of the run's thread as the models of ``version`` can make use of."""
-        entries = [self._providers.entry(model) for model in _models(version)]
-        most_bytes = bytes_of_use(entry.context_window if entry else None for entry in entries)
-        return await load_history(connection, run, most_bytes)
-
-    async def call(self, execution: Execution, task: ModelTask) -> RunStep:
-        """Make the call, and return its step as it ended; at once when it ended before, in another process.
+    async def call(self, execution: Execution, position: int) -> ModelAnswer:
+        """Make the call that is the run's step number ``position``, unless that step ended before. It is for the caller
+        to write its end.
 
         Raises:
             RunLost: another process owns the run now.
         """
         now = asyncio.get_running_loop().time
-        deadline, fallbacks = now() + self._timeout_s, list(task.version.fallback_models)
-        attempt = await self._prepare(task, _Try(task.version.model))
-        step = await self._begin(execution, task, attempt)
+        deadline = now() + self._timeout_s
+        task, step, attempt = await self._begin(execution, position)
         if step.finished_at is not None:
-            return step
+            return ModelAnswer(task, step, None)
+        fallbacks = list(task.version.fallback_models)
         await attempt.perform(execution, step, deadline)
         while (following := self._next_try(attempt, fallbacks, deadline - now())) is not None:
             attempt = await self._try(execution, task, step, attempt, following)
             await attempt.perform(execution, step, deadline)
-        await self._end(execution, task.run, step, attempt)
-        return step
+        return ModelAnswer(task, step, attempt)
 
     def _next_try(self, failed: Attempt, fallbacks: list[str], left_s: float) -> _Try | None:
         """What to do after ``failed``; None when that is how it ends. What is taken of ``fallbacks`` is gone."""
@@ -96,12 +114,43 @@ class ModelCaller:
             return _Try(fallbacks.pop(0))
         return None
 
-    async def _prepare(self, task: ModelTask, following: _Try) -> Attempt:
+    async def _begin(self, execution: Execution, position: int) -> tuple[ModelTask, RunStep, Attempt]:
+        """The step with what it has to go on, and its first attempt, whose call is open unless the step ended before.
+
+        All of it in one transaction, which a run waits for before it says a word.
+        """
+        claim, writer = execution.claim, execution.writer
+        async with transaction([claim.workspace_id]) as connection:
+            run = await lock_owned(connection, claim.run_id, claim.epoch)
+            await writer.open(connection)
+            if run.cancel_requested_at is not None:
+                execution.cancel()
+            task = await self._load(connection, run, position)
+            attempt = await self._prepare(connection, task, _Try(task.version.model))
+            writes = Writes()
+            step, event = await _begin_step(connection, writes, execution, task)
+            if event is not None:
+                write_events(writes, run.workspace_id, [event])
+                attempt.open_call(writes, execution, run, step)
+                await writes.send(connection)
+        if event is not None:
+            await self._adopt(execution, event)
+        attempt.clean_seq = writer.last_seq
+        return task, step, attempt
+
+    async def _load(self, connection: Connection, run: Run, position: int) -> ModelTask:
+        [version] = await AgentVersion.read(connection, "WHERE id = $1", run.agent_version_id)
+        # As much of the thread as the models can make use of.
+        entries = [self._providers.entry(model) for model in (version.model, *version.fallback_models)]
+        most_bytes = bytes_of_use(entry.context_window if entry else None for entry in entries)
+        return ModelTask(run, version, await load_history(connection, run, most_bytes), position)
+
+    async def _prepare(self, connection: Connection, task: ModelTask, following: _Try) -> Attempt:
         model, version = following.model, task.version
         entry = self._providers.entry(model)
         messages = compose(version, task.history, entry.context_window if entry else None)
         try:
-            provider, name = await self._resolve(task.run.workspace_id, model)
+            provider, name = await self._resolve(connection, task.run.workspace_id, model)
             unavailable = None
         except (ValidationFailed, ProviderFailed) as error:
             provider, name = None, ""
@@ -118,86 +167,74 @@ class ModelCaller:
             attempt.fail(unavailable)
         return attempt
 
-    async def _resolve(self, workspace_id: UUID, model: str) -> tuple[ModelProvider, str]:
+    async def _resolve(self, connection: Connection, workspace_id: UUID, model: str) -> tuple[ModelProvider, str]:
         """The model's provider, with the workspace's credential where it needs one, and its name there."""
-        key = self._providers.credential_key(model)
-        credential = await provider_credentials.load(self._envelopes, workspace_id, key) if key is not None else None
+        key, credential = self._providers.credential_key(model), None
+        if key is not None:
+            credential = await provider_credentials.load(connection, self._envelopes, workspace_id, key)
         return self._providers.resolve(model, credential)
-
-    async def _begin(self, execution: Execution, task: ModelTask, attempt: Attempt) -> RunStep:
-        """The step, with its first attempt's call, unless it ended before."""
-        writer, run = execution.writer, task.run
-        async with transaction([run.workspace_id]) as connection:
-            await lock_owned(run.id, execution.claim.epoch)
-            step = await RunStep.get_or_none(run_id=run.id, position=task.position)
-            if step is None:
-                step = await _create_step(task)
-                event = writer.next_event(StepStarted(snapshots.of_step(step)), step.id)
-            elif step.finished_at is None:
-                # A process stopped in the middle of it. What its call spent is counted.
-                said = writer.text.of_step(step.id)
-                await end_abandoned_calls(step, LlmCallStatus.FAILED, said, _WORKER_STOPPED)
-                event = await _rewind(connection, execution, step)
-            else:
-                return step
-            await insert_events(connection, run.workspace_id, [event])
-            await attempt.open_call(execution, run, step)
-        await self._adopt(execution, event)
-        attempt.clean_seq = writer.last_seq
-        return step
 
     async def _try(
         self, execution: Execution, task: ModelTask, step: RunStep, failed: Attempt, following: _Try
     ) -> Attempt:
         """Begin the next attempt when its time has come. Cancelling ends the wait, and then no call is made."""
-        async with transaction([task.run.workspace_id]):
-            await lock_owned(task.run.id, execution.claim.epoch)
-            await failed.close_call()
+        async with transaction([task.run.workspace_id]) as connection:
+            await lock_owned(connection, task.run.id, execution.claim.epoch)
+            await failed.close_call(connection)
         with suppress(CancelRequested):
             await execution.interruptible(partial(asyncio.sleep, following.pause_s))
-        attempt = await self._prepare(task, following)
-        attempt.clean_seq = failed.clean_seq
-        await self._open(execution, task.run, step, attempt)
-        return attempt
+        return await self._open(execution, task, step, failed.clean_seq, following)
 
-    async def _open(self, execution: Execution, run: Run, step: RunStep, attempt: Attempt) -> None:
-        """Open the attempt's call, and withdraw what the step said before: not earlier, for it may be all there is."""
-        writer, event = execution.writer, None
+    async def _open(
+        self, execution: Execution, task: ModelTask, step: RunStep, clean_seq: int, following: _Try
+    ) -> Attempt:
+        """Open the next attempt's call, and withdraw what the step said after ``clean_seq``: not earlier, for it may
+        be all there is.
+        """
+        writer, run, event = execution.writer, task.run, None
         await writer.flush()
         async with transaction([run.workspace_id]) as connection:
-            await lock_owned(run.id, execution.claim.epoch)
-            await attempt.open_call(execution, run, step)
-            if attempt.call is not None and writer.last_seq > attempt.clean_seq:
-                event = await _rewind(connection, execution, step)
-                await insert_events(connection, run.workspace_id, [event])
+            await lock_owned(connection, run.id, execution.claim.epoch)
+            attempt = await self._prepare(connection, task, following)
+            writes = Writes()
+            attempt.open_call(writes, execution, run, step)
+            if attempt.call is not None:
+                if writer.last_seq > clean_seq:
+                    event = await _rewind(connection, writes, execution, step)
+                    write_events(writes, run.workspace_id, [event])
+                await writes.send(connection)
         if event is not None:
             await self._adopt(execution, event)
-            attempt.clean_seq = writer.last_seq
-
-    async def _end(self, execution: Execution, run: Run, step: RunStep, attempt: Attempt) -> None:
-        writer, finished = execution.writer, attempt.tally.finished
-        await writer.flush()
-        step.name = attempt.model
-        outcome = StepOutcome(
-            attempt.status, writer.text.of_step(step.id), finished.reason if finished else None, attempt.failure
-        )
-        async with transaction([run.workspace_id]) as connection:
-            await lock_owned(run.id, execution.claim.epoch)
-            await attempt.close_call()
-            event = await end_step(connection, run, step, outcome, writer.last_seq + 1)
-        await self._adopt(execution, event)
+        attempt.clean_seq = clean_seq if event is None else writer.last_seq
+        return attempt
 
     async def _adopt(self, execution: Execution, event: LoggedEvent) -> None:
         execution.writer.adopt(event)
         await publish(self._bus, [event])
 
 
-def _models(version: AgentVersion) -> list[str]:
-    return [version.model, *version.fallback_models]
+async def _begin_step(
+    connection: Connection, writes: Writes, execution: Execution, task: ModelTask
+) -> tuple[RunStep, LoggedEvent | None]:
+    """The step, which is to be written, and the event that tells of its beginning; None where it ended before."""
+    run, writer = task.run, execution.writer
+    # Before its first epoch nobody can have begun anything.
+    known = execution.claim.epoch > 1
+    found = known and await RunStep.read(connection, "WHERE run_id = $1 AND position = $2", run.id, task.position)
+    if not found:
+        step = _new_step(task)
+        writes.insert(step)
+        return step, writer.next_event(StepStarted(snapshots.of_step(step)), step.id)
+    [step] = found
+    if step.finished_at is not None:
+        return step, None
+    # A process stopped in the midst of it. What its call spent is counted.
+    await end_abandoned_calls(step, LlmCallStatus.FAILED, writer.text.of_step(step.id), _WORKER_STOPPED)
+    return step, await _rewind(connection, writes, execution, step)
 
 
-async def _create_step(task: ModelTask) -> RunStep:
-    return await RunStep.create(
+def _new_step(task: ModelTask) -> RunStep:
+    return RunStep(
         workspace_id=task.run.workspace_id,
         run_id=task.run.id,
         position=task.position,
@@ -208,9 +245,8 @@ async def _create_step(task: ModelTask) -> RunStep:
     )
 
 
-async def _rewind(connection: Connection, execution: Execution, step: RunStep) -> LoggedEvent:
+async def _rewind(connection: Connection, writes: Writes, execution: Execution, step: RunStep) -> LoggedEvent:
     """Withdraw what the step has said so far: it begins again."""
-    step.attempt += 1
-    await step.save(update_fields=["attempt"])
+    writes.update(step, {"attempt": step.attempt + 1})
     began = await step_started_seq(connection, step.run_id, step.id)
     return execution.writer.next_event(RunRewound(to_seq=began, attempt=step.attempt), step.id)

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from models.database import Connection, fetch
 from models.standing import SessionConnection, Standing, keep
+from models.writes import Writes
+
+_NOTIFY = "SELECT pg_notify($1, $2)"
 
 
 class Notification(StrEnum):
@@ -16,7 +19,12 @@ class Notification(StrEnum):
 
 async def notify(connection: Connection, notification: Notification, payload: str) -> None:
     """Tell every listener, once the transaction of ``connection`` commits."""
-    await fetch(connection, "SELECT pg_notify($1, $2)", notification.value, payload)
+    await fetch(connection, _NOTIFY, notification.value, payload)
+
+
+def add_notification(writes: Writes, notification: Notification, payload: str) -> None:
+    """The same, as the last of several writes."""
+    writes.add(_NOTIFY, notification.value, payload)
 
 
 async def listen(

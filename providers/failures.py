@@ -10,6 +10,8 @@ import orjson
 from core.errors import ProviderFailed
 
 MAX_MESSAGE_CHARACTERS = 500
+MAX_DOCUMENT_BYTES = 64 * 1024
+"""As much of a body that is no stream is read for its words."""
 
 _RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
 # Parts of the `type` or `code` of errors that lie in the request or the account, so that repeating it is no use.

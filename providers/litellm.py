@@ -79,6 +79,8 @@ _ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks a server for prices as it is imported
     "LITELLM_LOCAL_BLOG_POSTS": "True",
     "LITELLM_MODE": "PRODUCTION",  # else it reads a file .env of the folder that the process runs in
+    "NO_PROXY": "*",  # a proxy would look up by itself what tenants name, and judge no address
+    "no_proxy": "*",
 }
 
 
@@ -141,10 +143,7 @@ def _family_of(model: str) -> str:
 
 
 async def _keep_no_books(*arguments: Any, **options: Any) -> None:
-    """What litellm would do after a call: work out prices and hand them to callbacks, of which there are none.
-
-    Some of it blocks: for a model of Ollama's it asks the server, in the midst of the event loop.
-    """
+    """In place of working out prices, for which litellm would ask a server of Ollama's and block the event loop."""
 
 
 @cache
@@ -179,14 +178,13 @@ def _mark_ends(gemini: Any) -> None:
 
 
 class LiteLLMProvider:
-    """Adapter to one of litellm's providers: ``family`` is its name there; None: the name of each model begins with it.
+    """Adapter to litellm's providers; the name of each model begins with that of its provider, or litellm knows it.
 
     ``idle_timeout_s``: the longest silence within one answer, before its first token too.
     """
 
-    def __init__(self, litellm: LiteLLM, family: str | None, credential: Credential, *, idle_timeout_s: float) -> None:
+    def __init__(self, litellm: LiteLLM, credential: Credential, *, idle_timeout_s: float) -> None:
         self._litellm = litellm
-        self._family = family
         self._credential = credential
         self._idle_timeout_s = idle_timeout_s
 
@@ -218,11 +216,10 @@ class LiteLLMProvider:
         """Nothing to release: the connections are not its own."""
 
     async def _begin(self, request: ModelRequest) -> tuple[Any, list[aiohttp.ClientResponse]]:
-        family = self._family or self._litellm.family_of(request.model)
-        model = request.model.removeprefix(f"{family}/") if self._family is None else request.model
+        family = self._litellm.family_of(request.model)
         return await self._litellm.stream(
             family,
-            **request_body(replace(request, model=model)),
+            **request_body(replace(request, model=request.model.removeprefix(f"{family}/"))),
             # Without a key it would look for one in the server's environment.
             api_key=self._credential.api_key or "none",
             api_base=self._credential.base_url,
@@ -239,7 +236,8 @@ class LiteLLMProvider:
         Read beneath litellm, which at its own end would count for itself, and ask model servers about prices.
         """
         late: list[Any] = []
-        with suppress(Exception):  # the answer is complete, whatever becomes of its connection
+        # The answer is complete, whatever becomes of its connection.
+        with suppress(Exception), self._litellm.guarding():
             async with asyncio.timeout(self._idle_timeout_s):
                 async for chunk in chunks.completion_stream:
                     late.append(chunk)  # what came before a failure counts

@@ -10,6 +10,7 @@ from core.errors import ProviderFailed, StartupRefused, ValidationFailed
 from core.events import TokenUsage
 from core.settings import Settings
 from providers import local, scripted
+from providers.anthropic import AnthropicProvider
 from providers.catalogue import DEFAULT_CREDENTIAL, CatalogueEntry, ModelName, ProviderName
 from providers.connections import Connections
 from providers.credentials import Credential, is_http_url
@@ -26,20 +27,18 @@ CredentialKey = tuple[ProviderName, str]
 
 # Where models may have names that we have not heard of.
 _OPEN: Final = frozenset({ProviderName.OPENAI_COMPATIBLE, ProviderName.OLLAMA, ProviderName.LITELLM})
-# Served by our own adapter, at these addresses unless the credential names another.
-_CHAT_COMPLETIONS: Final = {
+# Where each provider's API begins, unless the credential says so.
+_BASE_URLS: Final = {
     ProviderName.OPENAI: "https://api.openai.com/v1",
     ProviderName.XAI: "https://api.x.ai/v1",
+    ProviderName.MISTRAL: "https://api.mistral.ai/v1",
+    ProviderName.GOOGLE: "https://generativelanguage.googleapis.com/v1beta",
+    ProviderName.ANTHROPIC: "https://api.anthropic.com",
 }
-# Served through litellm, which knows them by these names.
-_LITELLM_FAMILIES: Final = {
-    ProviderName.ANTHROPIC: ("anthropic", "https://api.anthropic.com"),
-    ProviderName.GOOGLE: ("gemini", "https://generativelanguage.googleapis.com/v1beta"),
-    ProviderName.MISTRAL: ("mistral", "https://api.mistral.ai/v1"),
-}
+# Below that, where those who have an API of their own too speak OpenAI's.
+_COMPATIBLE_PATHS: Final = {ProviderName.GOOGLE: "/openai", ProviderName.OLLAMA: "/v1"}
 # The credential in whose place the server's own endpoint stands.
 _OWN_ENDPOINT: Final = (ProviderName.OPENAI_COMPATIBLE, DEFAULT_CREDENTIAL)
-NEEDING_LITELLM: Final = frozenset({*_LITELLM_FAMILIES, ProviderName.LITELLM})
 
 
 class Providers:
@@ -119,7 +118,7 @@ class Providers:
 
     async def warm_up(self, providers: Iterable[ProviderName]) -> None:
         """Load ahead of its first call what these providers need."""
-        if not NEEDING_LITELLM.isdisjoint(providers):
+        if ProviderName.LITELLM in providers:
             await self._litellm.warm_up()
 
     async def aclose(self) -> None:
@@ -130,21 +129,12 @@ class Providers:
     def _adapter(self, provider: ProviderName, credential: Credential) -> ModelProvider:
         """An adapter for one call: it has no state but what it shares with the others."""
         if provider is ProviderName.LITELLM:
-            return self._through_litellm(None, credential)
-        if provider in _LITELLM_FAMILIES:
-            family, usual_url = _LITELLM_FAMILIES[provider]
-            return self._through_litellm(
-                family, Credential(credential.api_key, (credential.base_url or usual_url).rstrip("/"))
-            )
-        base_url = credential.base_url or _CHAT_COMPLETIONS[provider]
-        if provider is ProviderName.OLLAMA:
-            base_url = f"{base_url.rstrip('/').removesuffix('/v1')}/v1"
-        return OpenAICompatibleProvider(
-            base_url, credential.api_key, idle_timeout_s=self._idle_timeout_s, connections=self._connections
-        )
-
-    def _through_litellm(self, family: str | None, credential: Credential) -> LiteLLMProvider:
-        return LiteLLMProvider(self._litellm, family, credential, idle_timeout_s=self._idle_timeout_s)
+            return LiteLLMProvider(self._litellm, credential, idle_timeout_s=self._idle_timeout_s)
+        base_url = (credential.base_url or _BASE_URLS[provider]).rstrip("/")
+        adapter = AnthropicProvider if provider is ProviderName.ANTHROPIC else OpenAICompatibleProvider
+        if path := _COMPATIBLE_PATHS.get(provider):
+            base_url = base_url.removesuffix(path) + path
+        return adapter(base_url, credential.api_key, idle_timeout_s=self._idle_timeout_s, connections=self._connections)
 
     def _no_such_model(self, model_name: str) -> str:
         similar = get_close_matches(model_name, [*self._of_server, *model_facts()], n=5)

@@ -16,6 +16,6 @@ async def models(context: Context, workspace_id: str, provider: ProviderName | N
     path, principal = ("workspaceId",), context.require_principal()
     workspace_key = decode(IdPrefix.WORKSPACE, workspace_id, path)
     principal.require(workspace_key, Permission.READ, path)
-    credentials = await provider_credentials.keys_of_workspace(workspace_key)
+    credentials = await provider_credentials.keys_of_workspace(principal, workspace_key)
     entries = context.runtime.providers.catalogue(credentials)
     return [entry for entry in entries if provider in (None, entry.provider)]

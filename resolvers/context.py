@@ -120,5 +120,5 @@ class Context:
         return await self._batches.get(fetch, partial(fetch, self)).load(key)
 
     async def _rows_by_id(self, table: type[RowT], keys: Sequence[UUID]) -> Mapping[UUID, RowT]:
-        async with self.transaction():
-            return {row.id: row for row in await table.filter(id__in=keys)}
+        async with self.transaction() as connection:
+            return {row.id: row for row in await table.read(connection, "WHERE id = ANY($1)", list(keys))}

@@ -81,7 +81,9 @@ def _may_be(executor: Executor[Any], wanted: GraphQLNamedOutputType, kind: Graph
 
 def _root_field(executor: Executor[Any]) -> _Root | None:
     root_type = executor.schema.subscription_type
-    if root_type is None or executor.middleware_manager or executor.abort_signal:
+    # Strawberry always brings a manager, most often of no middleware at all.
+    middleware = executor.middleware_manager is not None and executor.middleware_manager.middlewares
+    if root_type is None or middleware or executor.abort_signal:
         return None
     try:
         collected = collect_fields(

@@ -6,6 +6,7 @@ from schema.accounts import AccountMutation, AccountQuery
 from schema.agents import AgentMutation, AgentQuery
 from schema.catalogue import CatalogueQuery
 from schema.execution import Schema
+from schema.invitations import InvitationMutation
 from schema.members import MemberMutation
 from schema.nodes import NodeQuery
 from schema.provider_credentials import ProviderCredentialMutation
@@ -22,7 +23,13 @@ class Query(NodeQuery, AccountQuery, WorkspaceQuery, AgentQuery, ThreadQuery, Ru
 
 @strawberry.type(description="What can be changed. Expected failures are members of each result.")
 class Mutation(
-    AccountMutation, WorkspaceMutation, MemberMutation, ProviderCredentialMutation, AgentMutation, RunMutation
+    AccountMutation,
+    WorkspaceMutation,
+    MemberMutation,
+    InvitationMutation,
+    ProviderCredentialMutation,
+    AgentMutation,
+    RunMutation,
 ):
     pass
 

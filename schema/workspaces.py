@@ -7,35 +7,26 @@ from uuid import UUID
 import strawberry
 
 from core.ids import IdPrefix
-from core.permissions import Role
 from models.users import User as UserRow
 from models.workspaces import Membership as MembershipRow
 from models.workspaces import Workspace as WorkspaceRow
-from resolvers import agents, audit_events, provider_credentials, runs, threads, usage, workspaces
+from resolvers import agents, audit_events, invitations, provider_credentials, runs, threads, usage, workspaces
 from schema.agents import Agent
 from schema.audit_events import AuditEvent, AuditFilter
 from schema.audit_events import selection_of as audit_selection_of
-from schema.enums import publish_enum
 from schema.errors import ConflictError, ValidationError
 from schema.fields import Input, field, mutation
 from schema.info import Info
+from schema.invitations import Invitation
 from schema.nodes import Node
 from schema.pages import After, Connection, First
 from schema.provider_credentials import ProviderCredential
+from schema.roles import Role
 from schema.run_filters import Filter, selection_of
 from schema.runs import Run
 from schema.threads import Thread
 from schema.usage import UsageReport
 from services.usage import UsageDimension, UsageInterval
-
-publish_enum(
-    Role,
-    "What a member may do; each role may do all that the next may.",
-    OWNER="Everything, other owners included.",
-    ADMIN="Manage members, keys, credentials and budgets; read the audit record.",
-    EDITOR="Make and change agents and workflows, and run them.",
-    VIEWER="Look.",
-)
 
 
 @strawberry.type(description="A person with an account.")
@@ -110,6 +101,13 @@ class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
     async def provider_credentials(self, info: Info) -> list[ProviderCredential] | None:
         rows = await provider_credentials.of_workspace(info.context, self.key)
         return [ProviderCredential.of(row) for row in rows]
+
+    @field(
+        "Invitations that can still be accepted, newest first. For owners and admins: null, with FORBIDDEN, for others."
+    )
+    async def invitations(self, info: Info, first: First = 20, after: After = None) -> Connection[Invitation] | None:
+        page = await invitations.of_workspace(info.context, self.key, first=first, after=after)
+        return Connection.of(page, Invitation.of)
 
     @field("What was changed by whom, newest first. For owners and admins: null, with FORBIDDEN, for others.")
     async def audit_events(

@@ -99,6 +99,7 @@ async def update(
     async with transaction(principal.workspace_ids) as connection:
         agent = await _lock_unarchived(principal, agent_id, _AGENT_PATH)
         before = _audited(agent)
+        columns = {name: value for name, value in columns.items() if getattr(agent, name) != value}
         version = await _add_version(connection, agent, changes.config) if changes.config is not None else None
         if version is not None and changes.publish:
             columns["live_version_id"] = version.id

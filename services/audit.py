@@ -14,6 +14,10 @@ INSERT INTO audit_events (id, workspace_id, at, action, actor, actor_id, target_
 SELECT $1, $2, now(), $3, u.email, $4, $5, $6 FROM users u WHERE u.id = $7
 RETURNING id
 """
+_INSERT_BY_SYSTEM = """
+INSERT INTO audit_events (id, workspace_id, at, action, actor, target_id, detail)
+VALUES ($1, $2, now(), $3, 'system', $4, $5)
+"""
 
 
 class Action(StrEnum):
@@ -21,11 +25,13 @@ class Action(StrEnum):
 
     WORKSPACE_CREATED = "workspace.created"
     MEMBER_INVITED = "member.invited"
+    INVITATION_REVOKED = "invitation.revoked"
     MEMBER_JOINED = "member.joined"
     MEMBER_ROLE_CHANGED = "member.role_changed"
     MEMBER_REMOVED = "member.removed"
     MEMBER_LEFT = "member.left"
     PROVIDER_CREDENTIAL_SET = "provider_credential.set"
+    PROVIDER_CREDENTIAL_REWRAPPED = "provider_credential.rewrapped"
     AGENT_CREATED = "agent.created"
     AGENT_UPDATED = "agent.updated"
     AGENT_PUBLISHED = "agent.published"
@@ -52,3 +58,17 @@ async def record(
     added = await fetch(connection, _INSERT, new_id(), workspace_id, action.value, actor, names, detail, actor_id)
     if not added:
         raise RuntimeError(f"The user {actor_id} is not visible here: what is not on record must not happen.")
+
+
+async def record_by_system(
+    connection: Connection,
+    workspace_id: UUID,
+    action: Action,
+    target: tuple[IdPrefix, UUID],
+    *,
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    """The same for what no member does, but whoever runs the server: its actor is ``system``."""
+    detail = orjson.dumps({"before": before, "after": after}).decode()
+    await fetch(connection, _INSERT_BY_SYSTEM, new_id(), workspace_id, action.value, encode(*target), detail)

@@ -60,9 +60,11 @@ WITH RECURSIVE queue AS (
     SELECT id, places - row_number() OVER (PARTITION BY workspace_id ORDER BY id) AS places_left
     FROM agent, LATERAL (
         SELECT id FROM (
+            -- A range, as equality would let the planner go along the primary key, through everybody's runs.
             SELECT id, thread_id, lost_workers FROM runs
-            WHERE status = 'QUEUED' AND workspace_id = agent.workspace_id AND agent_id = agent.agent_id
-            ORDER BY id LIMIT 1000
+            WHERE status = 'QUEUED' AND (workspace_id, agent_id) >= (agent.workspace_id, agent.agent_id)
+                AND (workspace_id, agent_id) <= (agent.workspace_id, agent.agent_id)
+            ORDER BY workspace_id, agent_id, id LIMIT 1000
         ) r
         WHERE {_HAS_ITS_TURN} AND id <> ALL($3) AND (lost_workers < {SUSPECT_AFTER} OR id IN (SELECT id FROM suspect))
         ORDER BY id LIMIT greatest(0, least(places, agent_places, $2))

@@ -56,7 +56,7 @@ async def invite(principal: Principal, workspace_id: UUID, email: str, role: Rol
     principal.require(workspace_id, right_to_manage(role), ("input", "role"))
     email = normalise_email(email)
     invited = Invited(new_id(), new_token(), datetime.now(UTC) + LIFETIME)
-    async with transaction([workspace_id], user_id=principal.user_id) as connection:
+    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
         user = await User.get_or_none(email=email)
         if user is not None and await Membership.exists(workspace_id=workspace_id, user_id=user.id):
             raise Conflict("A member has this e-mail address.", ("input", "email"))
@@ -76,6 +76,27 @@ async def invite(principal: Principal, workspace_id: UUID, email: str, role: Rol
             after=_audited(email, role, invited.expires_at),
         )
     return invited
+
+
+async def revoke(principal: Principal, invitation_id: UUID) -> None:
+    """Take an invitation back: its token is worth nothing from then on.
+
+    Raises:
+        NotFound: there is no such invitation for the caller; it may have been accepted or replaced.
+        Forbidden: the caller's role there is below ADMIN, or below OWNER where an owner is invited.
+    """
+    path = ("input", "invitationId")
+    async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
+        invitation = await Invitation.select_for_update().get_or_none(id=invitation_id)
+        if invitation is None:
+            raise NotFound("There is no invitation with this id.", path)
+        principal.require(invitation.workspace_id, right_to_manage(invitation.role), path)
+        await invitation.delete()
+        before = _audited(invitation.email, invitation.role, invitation.expires_at)
+        target = (IdPrefix.INVITATION, invitation_id)
+        await record(
+            connection, principal.user_id, invitation.workspace_id, Action.INVITATION_REVOKED, target, before=before
+        )
 
 
 async def accept(principal: Principal, token: str) -> Membership:

@@ -13,12 +13,12 @@ from core.errors import ProviderFailed, SecretUnreadable, ValidationFailed
 from core.ids import IdPrefix, new_id
 from core.inputs import Path, require_text
 from core.permissions import Permission
-from models.database import fetch, transaction
+from models.database import Connection, fetch, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName, is_credential_name
 from providers.credentials import NEEDS, Credential, is_http_url
 from providers.registry import CredentialKey
-from services.audit import Action, record
+from services.audit import Action, record, record_by_system
 
 MAX_KEY_CHARS = 4_000
 MAX_URL_CHARS = 2_000
@@ -103,24 +103,28 @@ def _audited(row: ProviderCredential) -> dict[str, str | None]:
     return {"provider": row.provider, "name": row.name, "apiKey": key, "baseUrl": row.base_url}
 
 
-async def keys_of_workspace(workspace_id: UUID) -> list[CredentialKey]:
-    """Which credentials the workspace has."""
-    async with transaction([workspace_id]):
+async def keys_of_workspace(principal: Principal, workspace_id: UUID) -> list[CredentialKey]:
+    """Which credentials the workspace has; none for who is not in it."""
+    async with transaction(principal.workspace_ids):
         rows = await ProviderCredential.filter(workspace_id=workspace_id).values_list("provider", "name")
     return [(ProviderName(provider), name) for provider, name in rows]
 
 
-async def load(envelopes: Envelopes, workspace_id: UUID, key: CredentialKey) -> Credential | None:
+async def load(
+    connection: Connection, envelopes: Envelopes, workspace_id: UUID, key: CredentialKey
+) -> Credential | None:
     """The workspace's credential in the clear, for a call that is about to be made; None when it has none.
 
     Raises:
         ProviderFailed: it can't be decrypted.
     """
     provider, name = key
-    async with transaction([workspace_id]):
-        row = await ProviderCredential.get_or_none(workspace_id=workspace_id, provider=provider.value, name=name)
-    if row is None:
+    found = await ProviderCredential.read(
+        connection, "WHERE workspace_id = $1 AND provider = $2 AND name = $3", workspace_id, provider.value, name
+    )
+    if not found:
         return None
+    [row] = found
     try:
         api_key = envelopes.open(row.envelope, row.place) if row.envelope else ""
     except SecretUnreadable as error:
@@ -152,26 +156,34 @@ async def rotate_keys(envelopes: Envelopes) -> Rotation:
     """
     rewrapped, unreadable, after = 0, Counter[str](), UUID(int=0)
     while True:
+        stale = ProviderCredential.filter(id__gt=after, kid__isnull=False, kid__not=envelopes.newest).order_by("id")
         async with transaction(key_rotation=True):
-            stale = ProviderCredential.filter(id__gt=after, kid__isnull=False, kid__not=envelopes.newest)
-            rows = await stale.order_by("id").limit(ROTATION_BATCH).select_for_update()
-            for row in rows:
-                if await _rewrap(envelopes, row):
+            found = await stale.limit(ROTATION_BATCH)
+        if not found:
+            return Rotation(rewrapped, unreadable)
+        # The audit record of a workspace takes events from within it alone.
+        async with transaction({row.workspace_id for row in found}, key_rotation=True) as connection:
+            for row in await stale.filter(id__in=[row.id for row in found]).select_for_update():
+                if await _rewrap(connection, envelopes, row):
                     rewrapped += 1
                 else:
                     unreadable[row.kid or ""] += 1
-        if not rows:
-            return Rotation(rewrapped, unreadable)
-        after = rows[-1].id
+        after = found[-1].id
 
 
-async def _rewrap(envelopes: Envelopes, row: ProviderCredential) -> bool:
+async def _rewrap(connection: Connection, envelopes: Envelopes, row: ProviderCredential) -> bool:
     assert row.envelope is not None
+    before = _audited(row) | {"wrappedWith": row.kid}
     try:
         row.envelope = envelopes.rewrap(row.envelope, row.place)
     except SecretUnreadable:
         return False
     await row.save(update_fields=["kid", "wrapped_data_key"])
+    target = (IdPrefix.PROVIDER_CREDENTIAL, row.id)
+    after = _audited(row) | {"wrappedWith": row.kid}
+    await record_by_system(
+        connection, row.workspace_id, Action.PROVIDER_CREDENTIAL_REWRAPPED, target, before=before, after=after
+    )
     return True
 
 

@@ -11,12 +11,13 @@ from core.ids import IdPrefix, encode
 from models import snapshots
 from models.database import Connection
 from models.llm_calls import LlmCall, LlmCallStatus, estimate_tokens, usage_of
-from models.notifications import Notification, notify
+from models.notifications import Notification, add_notification
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run, RunStatus
 from models.threads import Message, MessageRole
+from models.writes import Writes
 from providers.registry import cost_usd
-from streaming.log import insert_events, last_seq, standing_text
+from streaming.log import last_seq, standing_text, write_events
 
 _FAILURE_COLUMNS = ("failure_code", "failure_message", "failure_retryable")
 
@@ -59,48 +60,47 @@ class StepOutcome:
     failure: Failure | None = None
 
 
-async def lock_owned(run_id: UUID, epoch: int) -> Run:
+async def lock_owned(connection: Connection, run_id: UUID, epoch: int) -> Run:
     """The run, locked for the rest of the transaction; raises RunLost unless ``epoch`` is its newest."""
-    run = await Run.select_for_update(no_key=True).get_or_none(id=run_id, epoch=epoch)
-    if run is None or run.status.is_final:
+    found = await Run.read(connection, "WHERE id = $1 AND epoch = $2 FOR NO KEY UPDATE", run_id, epoch)
+    if not found or found[0].status.is_final:
         raise RunLost("Another process owns the run now, or ended it.")
-    return run
+    return found[0]
 
 
-async def end(connection: Connection, run: Run, outcome: Outcome, seq: int, text_sha256: str) -> LoggedEvent:
-    """Write the run's final state and, as number ``seq`` of its log, its last event, to be published after the commit.
+async def end(
+    connection: Connection, writes: Writes, run: Run, outcome: Outcome, seq: int, text_sha256: str
+) -> LoggedEvent:
+    """Have the run's final state written. Returned is its last event, as number ``seq`` of its log, which the caller is
+    to write as well, and to publish after the commit.
 
-    The transaction of ``connection`` holds the run's lock, and the run is not over yet.
+    The transaction of ``connection`` holds the run's lock, its calls are closed, and the run is not over yet.
     """
-    run.status = outcome.status
-    run.output_text = outcome.output_text
-    run.output = outcome.output
-    run.finished_at = datetime.now(UTC)
-    if outcome.failure is not None:
-        run.update_from_dict(outcome.failure.columns())
-    await run.save(update_fields=["status", "output_text", "output", "finished_at", *_FAILURE_COLUMNS])
+    finished_at = datetime.now(UTC)
+    columns = {
+        "status": outcome.status,
+        "output_text": outcome.output_text,
+        "output": outcome.output,
+        "finished_at": finished_at,
+    }
+    writes.update(run, columns | _failure_columns(outcome.failure))
     usage = (await usage_of(connection, [run.id]))[run.id]
-    event = LoggedEvent(run.id, seq, seq, run.finished_at, None, RunFinished(snapshots.of_run(run, usage), text_sha256))
-    await insert_events(connection, run.workspace_id, [event])
-    return event
+    return LoggedEvent(run.id, seq, seq, finished_at, None, RunFinished(snapshots.of_run(run, usage), text_sha256))
 
 
-async def end_step(connection: Connection, run: Run, step: RunStep, outcome: StepOutcome, seq: int) -> LoggedEvent:
-    """Write the step's final state, what the model said as a message of the thread, and event number ``seq``.
-
-    Under the same conditions as `end`.
+def end_step(writes: Writes, run: Run, step: RunStep, outcome: StepOutcome, seq: int) -> LoggedEvent:
+    """Have the step's final state written, and what the model said as a message of the thread. Returned is event number
+    ``seq``, for the caller as with `end`, under the same conditions.
     """
-    step.status, step.finished_at = outcome.status, datetime.now(UTC)
-    if outcome.failure is not None:
-        step.update_from_dict(outcome.failure.columns())
+    finished_at = datetime.now(UTC)
+    columns = {"name": step.name, "status": outcome.status, "finished_at": finished_at}
     if outcome.text:
-        message = await _add_answer(run, outcome.text, partial=outcome.status is not StepStatus.SUCCEEDED)
+        message = _answer(run, step, outcome)
+        writes.insert(message)
         reason = outcome.finish_reason.value if outcome.finish_reason else None
-        step.output = {"messageId": encode(IdPrefix.MESSAGE, message.id), "finishReason": reason}
-    await step.save(update_fields=["name", "status", "output", "finished_at", *_FAILURE_COLUMNS])
-    event = LoggedEvent(run.id, seq, seq, step.finished_at, step.id, StepFinished(snapshots.of_step(step)))
-    await insert_events(connection, run.workspace_id, [event])
-    return event
+        columns["output"] = {"messageId": encode(IdPrefix.MESSAGE, message.id), "finishReason": reason}
+    writes.update(step, columns | _failure_columns(outcome.failure))
+    return LoggedEvent(run.id, seq, seq, finished_at, step.id, StepFinished(snapshots.of_step(step)))
 
 
 async def end_abruptly(connection: Connection, run: Run, outcome: Outcome) -> list[LoggedEvent]:
@@ -109,18 +109,20 @@ async def end_abruptly(connection: Connection, run: Run, outcome: Outcome) -> li
     Its open steps end with it, and keep what they said. Under the same conditions as `end`.
     """
     # Should an executor be at it after all, it can write nothing any more.
-    run.epoch += 1
-    await run.save(update_fields=["epoch"])
+    await run.write(connection, {"epoch": run.epoch + 1})
     status = StepStatus(outcome.status.value)
-    seq, text, events = await last_seq(connection, run.id), await standing_text(connection, run.id), []
+    seq, text = await last_seq(connection, run.id), await standing_text(connection, run.id)
+    writes, events = Writes(), []
     for step in await RunStep.filter(run_id=run.id, finished_at__isnull=True).order_by("position"):
         said = text.of_step(step.id)
         await end_abandoned_calls(step, LlmCallStatus(status.value), said, outcome.failure)
         seq += 1
-        events.append(await end_step(connection, run, step, StepOutcome(status, said, failure=outcome.failure), seq))
-    events.append(await end(connection, run, outcome, seq + 1, text.sha256()))
+        events.append(end_step(writes, run, step, StepOutcome(status, said, failure=outcome.failure), seq))
+    events.append(await end(connection, writes, run, outcome, seq + 1, text.sha256()))
+    write_events(writes, run.workspace_id, events)
     # A run that waits for its turn in this thread can go now. Executors that end a run look for the next by themselves.
-    await notify(connection, Notification.RUN_QUEUED, str(run.id))
+    add_notification(writes, Notification.RUN_QUEUED, str(run.id))
+    await writes.send(connection)
     return events
 
 
@@ -138,14 +140,17 @@ async def end_abandoned_calls(step: RunStep, status: LlmCallStatus, said: str, f
         await call.update_from_dict(columns).save(update_fields=list(columns))
 
 
-async def _add_answer(run: Run, text: str, *, partial: bool) -> Message:
-    position = await Message.filter(run_id=run.id).count()
-    return await Message.create(
+def _failure_columns(failure: Failure | None) -> dict[str, Any]:
+    return failure.columns() if failure is not None else dict.fromkeys(_FAILURE_COLUMNS)
+
+
+def _answer(run: Run, step: RunStep, outcome: StepOutcome) -> Message:
+    return Message(
         workspace_id=run.workspace_id,
         thread_id=run.thread_id,
         run_id=run.id,
-        position=position,
+        position=step.position,
         role=MessageRole.ASSISTANT,
-        text=text,
-        partial=partial,
+        text=outcome.text,
+        partial=outcome.status is not StepStatus.SUCCEEDED,
     )

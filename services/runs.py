@@ -15,13 +15,14 @@ from models import snapshots
 from models.agents import Agent, AgentVersion
 from models.database import Connection, transaction
 from models.llm_calls import RunUsage
-from models.notifications import Notification, notify
+from models.notifications import Notification, add_notification
 from models.runs import ACTIVE_STATUSES, Run
 from models.threads import Message, MessageRole, Thread
+from models.writes import Writes
 from services import idempotency
 from services.cancellations import request_cancel
 from streaming.bus import Bus
-from streaming.log import insert_events, publish
+from streaming.log import publish, write_events
 
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_METADATA_BYTES = 64 * 1024
@@ -71,9 +72,10 @@ async def start(principal: Principal, bus: Bus, request: RunRequest) -> StartedR
     """
     _validate(request)
     async with transaction(principal.workspace_ids, user_id=principal.user_id) as connection:
-        agent = await Agent.get_or_none(id=request.agent_id)
-        if agent is None:
+        found = await Agent.read(connection, "WHERE id = $1", request.agent_id)
+        if not found:
             raise NotFound("There is no agent with this id.", ("input", "agentId"))
+        [agent] = found
         principal.require(agent.workspace_id, Permission.RUN, ("input", "agentId"))
         run_id = new_id()
         earlier_id = await idempotency.claim(
@@ -120,10 +122,11 @@ async def _queue(
     """The new run, and what happened to others so that its turn comes, to be published after the commit."""
     if agent.archived_at is not None:
         raise Conflict("The agent is archived; start no more runs of it.", ("input", "agentId"))
-    version = await _version(agent, request)
-    thread = await _thread(agent.workspace_id, request)
+    version = await _version(connection, agent, request)
+    writes = Writes()
+    thread = await _thread(connection, writes, agent.workspace_id, request)
     events = await _make_way(connection, thread, request.if_busy)
-    run = await Run.create(
+    run = Run(
         id=run_id,
         workspace_id=agent.workspace_id,
         agent_id=agent.id,
@@ -133,38 +136,46 @@ async def _queue(
         metadata=request.metadata,
         started_by_id=principal.user_id,
     )
-    await Message.create(
+    writes.insert(run)
+    writes.insert(_question(run, request))
+    first = RunStarted(snapshots.of_run(run, RunUsage()))
+    write_events(writes, run.workspace_id, [LoggedEvent(run.id, 1, 1, run.created_at, None, first)])
+    add_notification(writes, Notification.RUN_QUEUED, str(run.id))
+    await writes.send(connection)
+    return run, events
+
+
+def _question(run: Run, request: RunRequest) -> Message:
+    return Message(
         workspace_id=run.workspace_id,
-        thread_id=thread.id,
+        thread_id=run.thread_id,
         run_id=run.id,
         position=0,
         role=MessageRole.USER,
         text=request.message,
     )
-    first = RunStarted(snapshots.of_run(run, RunUsage()))
-    await insert_events(connection, run.workspace_id, [LoggedEvent(run.id, 1, 1, run.created_at, None, first)])
-    await notify(connection, Notification.RUN_QUEUED, str(run.id))
-    return run, events
 
 
-async def _version(agent: Agent, request: RunRequest) -> AgentVersion:
+async def _version(connection: Connection, agent: Agent, request: RunRequest) -> AgentVersion:
     version_id = request.agent_version_id or agent.live_version_id
-    version = await AgentVersion.get_or_none(id=version_id, agent_id=agent.id)
-    if version is None:
+    found = await AgentVersion.read(connection, "WHERE id = $1 AND agent_id = $2", version_id, agent.id)
+    if not found:
         raise NotFound("The agent has no version with this id.", ("input", "agentVersionId"))
-    return version
+    return found[0]
 
 
-async def _thread(workspace_id: UUID, request: RunRequest) -> Thread:
+async def _thread(connection: Connection, writes: Writes, workspace_id: UUID, request: RunRequest) -> Thread:
+    """The thread that was asked for, locked, or a new one, which is to be written with the run."""
     if request.thread_id is None:
-        title = " ".join(request.message.split())
-        return await Thread.create(workspace_id=workspace_id, title=_shorten(title))
+        thread = Thread(workspace_id=workspace_id, title=_shorten(" ".join(request.message.split())))
+        writes.insert(thread)
+        return thread
     # The lock makes runs that are started in one thread at the same moment see one another. It lets answers be added.
-    query = Thread.select_for_update(no_key=True)
-    thread = await query.get_or_none(id=request.thread_id, workspace_id=workspace_id)
-    if thread is None:
+    condition = "WHERE id = $1 AND workspace_id = $2 FOR NO KEY UPDATE"
+    found = await Thread.read(connection, condition, request.thread_id, workspace_id)
+    if not found:
         raise NotFound("There is no thread with this id in the agent's workspace.", ("input", "threadId"))
-    return thread
+    return found[0]
 
 
 async def _make_way(connection: Connection, thread: Thread, if_busy: BusyPolicy) -> list[LoggedEvent]:

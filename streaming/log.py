@@ -10,6 +10,7 @@ from uuid import UUID
 
 from core.events import LoggedEvent, RunRewound, StepStarted, TextDelta
 from models.database import Connection, fetch
+from models.writes import Writes
 from streaming.bus import Bus
 from streaming.codec import decode_body, encode_body, encode_events
 from streaming.deltas import StandingText
@@ -57,12 +58,12 @@ async def publish(bus: Bus, events: Sequence[LoggedEvent]) -> None:
         await bus.publish(channel(run_id), encode_events(list(of_run)))
 
 
-async def insert_events(connection: Connection, workspace_id: UUID, events: Sequence[LoggedEvent]) -> None:
-    """Write events of the workspace's runs, in the caller's transaction, which holds the locks of these runs.
+def write_events(writes: Writes, workspace_id: UUID, events: Sequence[LoggedEvent]) -> None:
+    """Have events of the workspace's runs written, in a transaction that holds the locks of these runs.
 
     Publish them after the commit.
     """
-    await fetch(connection, _INSERT, *_columns(events), workspace_id)
+    writes.add(_INSERT, *_columns(events), workspace_id)
 
 
 async def insert_owned(

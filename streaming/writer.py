@@ -15,7 +15,7 @@ import structlog
 
 from core.errors import LogUnavailable, RunLost, SynapseError
 from core.events import LoggedEvent, ReasoningDelta, RunEventBody, TextDelta
-from models.database import fetch, is_transient, transaction
+from models.database import Connection, fetch, is_transient, transaction
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
 from streaming.deltas import StandingText, grown
@@ -57,24 +57,9 @@ class EventLog:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def open(self, run_id: UUID, workspace_id: UUID, epoch: int) -> "RunWriter":
-        """The writer of a run that this process owns since ``epoch``, going on where the log ends.
-
-        Raises:
-            RunLost: the run is not, or no longer, in this epoch.
-            Exception: the database was away for too long.
-        """
-
-        async def attempt(_again: bool) -> RunWriter:
-            async with transaction([workspace_id]) as connection:
-                owned = await fetch(connection, _LAST_SEQ_OF_OWNED, run_id, epoch)
-                if not owned:
-                    raise RunLost("Another process owns the run now.")
-                # Nobody can have said anything before its first epoch.
-                text = await standing_text(connection, run_id) if epoch > 1 else StandingText()
-            return RunWriter(self, run_id, workspace_id, epoch, int(owned[0]["last"]), text)
-
-        return await retried(attempt, self._give_up_s)
+    def writer(self, run_id: UUID, workspace_id: UUID, epoch: int) -> "RunWriter":
+        """The writer of a run that this process owns since ``epoch``; open it before anything is appended."""
+        return RunWriter(self, run_id, workspace_id, epoch)
 
     def notice(self, writer: "RunWriter") -> None:
         """There is something to store of this writer's."""
@@ -153,27 +138,38 @@ class EventLog:
 
 
 class RunWriter:
-    """The writing end of one run's log, for the process that owns the run; made by `EventLog.open`.
+    """The writing end of one run's log, for the process that owns the run; made by `EventLog.writer`.
 
     ``text``: what the run has said, that which is not stored yet included.
     """
 
-    def __init__(
-        self, log: EventLog, run_id: UUID, workspace_id: UUID, epoch: int, last_seq: int, text: StandingText
-    ) -> None:
+    def __init__(self, log: EventLog, run_id: UUID, workspace_id: UUID, epoch: int) -> None:
         self.run_id = run_id
         self.workspace_id = workspace_id
         self.epoch = epoch
-        self.text = text
+        self.text = StandingText()
         self.in_flight: list[LoggedEvent] = []
         # Whether what is in flight may have been stored although storing it failed.
         self.in_doubt = False
         self._log = log
-        self._last_seq = self._stored_seq = last_seq
+        self._last_seq = self._stored_seq = 0
         self._pending: list[LoggedEvent] = []
         self._pending_chars = 0
         self._failure: SynapseError | None = None
         self._moved = asyncio.Condition()
+
+    async def open(self, connection: Connection) -> None:
+        """Go on where the log ends, in a transaction of the run's workspace.
+
+        Raises:
+            RunLost: the run is not, or no longer, in this epoch.
+        """
+        owned = await fetch(connection, _LAST_SEQ_OF_OWNED, self.run_id, self.epoch)
+        if not owned:
+            raise RunLost("Another process owns the run now.")
+        self._last_seq = self._stored_seq = int(owned[0]["last"])
+        # Nobody can have said anything before its first epoch.
+        self.text = await standing_text(connection, self.run_id) if self.epoch > 1 else StandingText()
 
     @property
     def last_seq(self) -> int:

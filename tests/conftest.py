@@ -2,13 +2,19 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from models import database
+from tests.e2e.endpoint import add_probe
+from tests.servers.app import Server, serve, settings_for
 from tests.servers.postgres import URL_VARIABLE, TestPostgres, create_database, drop_database
 
+MANIFEST = Path(__file__).parents[1] / "clients" / "typescript" / "src" / "generated" / "persisted-documents.json"
+STALLED_CLIENT_TIMEOUT_S = 2.0
 _POSTGRES = pytest.StashKey[TestPostgres]()
 
 
@@ -26,6 +32,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if server is not None:
         os.environ.pop(URL_VARIABLE)
         server.remove()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests say that they tried, with ``record_property("tried: things", how_many)``, from all processes."""
+    tried: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        tried.update({name: value for name, value in report.user_properties if name.startswith("tried: ")})
+    for name, count in tried.items():
+        terminalreporter.write_line(f"Between tenants, {name.replace(':', '')}: {count:,}")
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +63,16 @@ async def pool(database_url: str) -> AsyncIterator[None]:
     await database.connect(database_url, pool_size=10)
     yield
     await database.close()
+
+
+@pytest.fixture(scope="session")
+async def server(database_url: str, pool: None) -> AsyncIterator[Server]:
+    """A server without an executor, on this test process's database. Tests below the API share its pool meanwhile."""
+    await database.close()
+    settings = settings_for(
+        database_url, persisted_documents=MANIFEST, stalled_client_timeout_s=STALLED_CLIENT_TIMEOUT_S
+    )
+    async with serve(settings) as running:
+        add_probe(running)
+        yield running
+    await database.connect(database_url, pool_size=10)

@@ -59,6 +59,9 @@ MEMBERSHIP = "id role user { id name } workspace { id name }"
 INVITE_MEMBER = f"""mutation ($input: InviteMemberInput!) {{
   inviteMember(input: $input) {{ __typename ... on InviteMemberPayload {{ invitationId token expiresAt }} {ERROR} }}
 }}"""
+REVOKE_INVITATION = f"""mutation ($input: RevokeInvitationInput!) {{
+  revokeInvitation(input: $input) {{ __typename ... on RevokeInvitationPayload {{ invitationId }} {ERROR} }}
+}}"""
 ACCEPT_INVITATION = f"""mutation ($input: AcceptInvitationInput!) {{
   acceptInvitation(input: $input) {{
     __typename ... on AcceptInvitationPayload {{ membership {{ {MEMBERSHIP} }} }} {ERROR}

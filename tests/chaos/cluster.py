@@ -19,6 +19,8 @@ from tests.upstream.server import Upstream
 PROCESSES_OF_A_KIND = 2
 GRACE_S = 3.0
 PATIENCE_S = 60.0
+# More than the fake provider's pauses on a machine that is busy.
+PROVIDER_IDLE_TIMEOUT_S = 8.0
 
 
 class Cluster:
@@ -38,6 +40,7 @@ class Cluster:
             "SHUTDOWN_GRACE_S": str(GRACE_S),
             "DATABASE_POOL_SIZE": "10",
             "ACCESS_TOKEN_MINUTES": "60",
+            "PROVIDER_IDLE_TIMEOUT_S": str(PROVIDER_IDLE_TIMEOUT_S),
         }
 
     @property

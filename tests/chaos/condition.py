@@ -21,9 +21,10 @@ SELECT
     (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND state LIKE 'idle in transaction%' AND state_change < now() - interval '1 second') AS idle_in_transaction
 """
+# Those that processes hold as long as they live: claims take some too, each for the length of a transaction.
 _LOCKS = """
-SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
-WHERE locktype = 'advisory' AND datname = current_database()
+SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND datname = current_database() AND state = 'idle'
 """
 
 

@@ -1,7 +1,8 @@
 """A deployment for all faults, one after the other, and the figures at the end.
 
-``CHAOS_SEED`` (1) decides about all that is left to chance, ``CHAOS_ROUNDS`` (1) how often each fault comes, and
-``CHAOS_KILLS`` (20) how often a round kills a worker.
+``CHAOS_SEED`` (1) decides about all that is left to chance, ``CHAOS_ROUNDS`` (1) how often each fault comes,
+``CHAOS_KILLS`` (20) how often a round kills a worker, and ``CHAOS_FLOOD`` (1000) how many runs one workspace starts at
+once.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ __all__ = ["redis_server", "upstream"]
 SEED = os.environ.get("CHAOS_SEED", "1")
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 KILLS = int(os.environ.get("CHAOS_KILLS", "20"))
+FLOOD = int(os.environ.get("CHAOS_FLOOD", "1000"))
 
 _FIGURES = pytest.StashKey[Figures]()
 _STARTED = pytest.StashKey[float]()
@@ -69,6 +71,12 @@ def experiment(request: pytest.FixtureRequest, cluster: Cluster, figures: Figure
 def kills() -> int:
     """How many workers to kill."""
     return KILLS
+
+
+@pytest.fixture
+def flood() -> int:
+    """How many runs one workspace starts at once."""
+    return FLOOD
 
 
 def pytest_terminal_summary(config: pytest.Config) -> None:

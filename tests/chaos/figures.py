@@ -26,6 +26,7 @@ class Figures:
     cancelled_s: list[float] = field(default_factory=list)
     calm_lags_s: list[float] = field(default_factory=list)
     lags_without_redis_s: list[float] = field(default_factory=list)
+    waited_beside_a_flood_s: list[float] = field(default_factory=list)
     answers_without_postgres_s: list[float] = field(default_factory=list)
     recovered_after_postgres_s: list[float] = field(default_factory=list)
     refused_and_sent_elsewhere: int = 0
@@ -49,6 +50,7 @@ class Figures:
             ("from cancelRun to the provider's socket closing", _seconds(self.cancelled_s, 95)),
             ("from a token's arrival to its reader, calm", _seconds(self.calm_lags_s, 99)),
             ("the same while Redis is away", _seconds(self.lags_without_redis_s, 99)),
+            ("a run's wait while another workspace floods", _seconds(self.waited_beside_a_flood_s, 99)),
             ("answers of the API while PostgreSQL is away", _seconds(self.answers_without_postgres_s, 95)),
             ("from PostgreSQL's return to the first good answer", _seconds(self.recovered_after_postgres_s, 95)),
             ("requests, each answered", f"{self.requests:,}"),

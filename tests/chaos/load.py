@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from random import Random
 
 import aiohttp
@@ -15,7 +16,7 @@ from tests.chaos.readers import Reader
 from tests.client import Answer, Json
 from tests.operations import START_RUN, create_agent, new_key
 from tests.servers.app import Address
-from tests.upstream.replies import Usage, text
+from tests.upstream.replies import Reply, Usage, text
 from tests.upstream.server import Exchange, Upstream
 
 RUNS = 20
@@ -26,6 +27,9 @@ PROMPT_TOKENS = 9
 STARTS_ONE_IN = 8
 REQUEST_PAUSE_S = 0.1
 VIEWER = "{ viewer { id } }"
+
+# What a provider makes of an answer on a bad day.
+Stumble = Callable[[Reply], Reply]
 
 
 @dataclass(frozen=True)
@@ -40,22 +44,27 @@ class Speech:
         return "".join(self.tokens)
 
 
-def rehearse(upstream: Upstream, number: int, length: int, pause_s: float) -> Speech:
-    """A speech unlike those of other numbers, and the provider's model that gives it, however often it is asked."""
+def rehearse(upstream: Upstream, number: int, length: int, pause_s: float, stumbles: Sequence[Stumble] = ()) -> Speech:
+    """A speech unlike those of other numbers, and the provider's model that gives it, however often it is asked.
+
+    ``stumbles``: what becomes of it the first times.
+    """
     tokens = tuple(f"{chr(ord('a') + number)}{at:02x} " for at in range(length))
     reply = text(*tokens, usage=Usage(PROMPT_TOKENS, length)).pausing(pause_s)
-    return Speech(upstream.serve(reply), tokens)
+    return Speech(upstream.serve(*(stumble(reply) for stumble in stumbles), reply), tokens)
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a load differs from others. ``restless_readers``: how many come and go. ``tokens``: of a long answer, at most
-    256. ``address``: where readers connect, each time anew, if not to the servers in turn.
+    256. ``address``: where readers connect, each time anew, if not to the servers in turn. ``stumbles``: what the
+    provider does before the answer to the run of that number.
     """
 
     restless_readers: int = 5
     tokens: int = 120
     address: Callable[[], Address] | None = None
+    stumbles: Callable[[int], Sequence[Stumble]] = lambda number: ()
 
 
 DEFAULT_PLAN = Plan()
@@ -129,7 +138,8 @@ class Load:
     async def begin(self, plan: Plan) -> None:
         """Start the runs with a reader for each; then the requests."""
         speeches = [
-            rehearse(self.cluster.upstream, number, plan.tokens, self.rng.uniform(*PAUSE_S)) for number in range(RUNS)
+            rehearse(self.cluster.upstream, number, plan.tokens, self.rng.uniform(*PAUSE_S), plan.stumbles(number))
+            for number in range(RUNS)
         ]
         self.accepted += await asyncio.gather(*(self._start(speech) for speech in speeches))
         restless = self.rng.sample(self.accepted, plan.restless_readers)
@@ -165,11 +175,11 @@ class Load:
         return sum((reader.errors for reader in self.readers), Counter(self.caller.errors))
 
     def exchanges(self, accepted: Accepted) -> list[Exchange]:
-        """The provider's side of a run's model calls, oldest first."""
+        """The provider's side of a run's model calls that it did not turn away, oldest first."""
         return [
             exchange
             for exchange in self.cluster.upstream.exchanges(accepted.speech.model)
-            if exchange.body["messages"][-1]["content"] == accepted.message
+            if exchange.body["messages"][-1]["content"] == accepted.message and exchange.status in (None, HTTPStatus.OK)
         ]
 
     def speaking(self) -> list[tuple[Accepted, Exchange]]:

@@ -25,7 +25,8 @@ async def test_a_rolling_restart_loses_no_run_no_token_and_no_request(experiment
     async with experiment.load(Plan(tokens=250)) as load:
         await asyncio.gather(roll_servers(experiment.cluster), roll_workers(experiment.cluster))
     assert not load.caller.errors, "every request that was accepted is answered"
-    assert load.client_errors.keys() <= {SERVICE_RESTART}
+    # Who takes more than some seconds to answer a close frame is cut off.
+    assert load.client_errors.keys() <= ({SERVICE_RESTART, LOST} if experiment.machine_was_busy else {SERVICE_RESTART})
 
 
 async def test_a_killed_server_costs_its_clients_a_reconnect(experiment: Experiment) -> None:

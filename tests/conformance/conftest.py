@@ -4,25 +4,29 @@ import pytest
 
 from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage
 from providers import local
+from providers.anthropic import AnthropicProvider
 from providers.connections import Connections
 from providers.credentials import Credential
 from providers.litellm import LiteLLM, LiteLLMProvider
 from providers.openai_compatible import OpenAICompatibleProvider
-from providers.port import ChatMessage, ChatRole, ModelRequest
+from providers.port import ChatMessage, ChatRole, ModelProvider, ModelRequest
 from tests.conformance.subjects import (
     IDLE_TIMEOUT_S,
     LocalSubject,
     ScriptableSubject,
     ScriptedSubject,
     Subject,
+    ThroughLiteLLM,
     WireSubject,
 )
 from tests.upstream.certificates import Certificate, make_certificate
 from tests.upstream.fixtures import upstream as upstream
 from tests.upstream.server import Upstream, run_upstream
-from tests.upstream.wires import OPENAI, WIRES, Wire
+from tests.upstream.wires import ANTHROPIC, OPENAI, WIRES, Wire
 
-ON_WIRES = ["openai_compatible", *(f"litellm-{family}" for family in WIRES)]
+# Our own adapters by the wire that they speak.
+OWN = {"openai_compatible": OPENAI, "anthropic": ANTHROPIC}
+ON_WIRES = [*OWN, *(f"litellm-{family}" for family in WIRES)]
 SCRIPTABLE = ["scripted", *ON_WIRES]
 LOCAL = pytest.param(
     "local", marks=pytest.mark.skipif(not local.is_installed(), reason="the extra `local` is not installed")
@@ -43,7 +47,7 @@ async def litellm(upstream: Upstream) -> AsyncIterator[LiteLLM]:
     connections = Connections()
     loaded = LiteLLM(connections)
     for wire in WIRES.values():
-        adapter = LiteLLMProvider(loaded, wire.family, credential_for(wire, upstream), idle_timeout_s=60)
+        adapter = through(loaded, wire, upstream, idle_timeout_s=60)
         said: list[ModelEvent] = [TextDelta("Hello"), ModelFinished(FinishReason.STOP, TokenUsage(3, 1))]
         model = upstream.serve(wire.reply(said))
         assert [
@@ -53,8 +57,16 @@ async def litellm(upstream: Upstream) -> AsyncIterator[LiteLLM]:
     await connections.aclose()
 
 
-def credential_for(wire: Wire, upstream: Upstream) -> Credential:
-    return Credential("sk-test", f"{upstream.origin}{wire.path}")
+def through(litellm: LiteLLM, wire: Wire, upstream: Upstream, idle_timeout_s: float) -> ModelProvider:
+    credential = Credential("sk-test", f"{upstream.origin}{wire.path}")
+    return ThroughLiteLLM(LiteLLMProvider(litellm, credential, idle_timeout_s=idle_timeout_s), wire.family)
+
+
+def own_adapter(
+    wire: Wire, upstream: Upstream, idle_timeout_s: float, connections: Connections | None = None
+) -> ModelProvider:
+    adapter = AnthropicProvider if wire is ANTHROPIC else OpenAICompatibleProvider
+    return adapter(f"{upstream.origin}{wire.path}", "sk-test", idle_timeout_s=idle_timeout_s, connections=connections)
 
 
 # What is made is made without the loop: only so can a fixture ask for another one, here litellm, when it needs it.
@@ -99,7 +111,7 @@ async def secure_upstream(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
         yield running, certificate
 
 
-@pytest.fixture(params=["openai_compatible", "litellm-anthropic"])
+@pytest.fixture(params=[*OWN, "litellm-anthropic"])
 def made_over_tls(
     request: pytest.FixtureRequest, secure_upstream: tuple[Upstream, Certificate], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[WireSubject, Connections]:
@@ -108,13 +120,11 @@ def made_over_tls(
     monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", certificate.client_context())
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
     connections = Connections()
-    if request.param == "openai_compatible":
-        own = OpenAICompatibleProvider(upstream.base_url, "sk-test", idle_timeout_s=5, connections=connections)
-        return WireSubject(OPENAI, upstream, own), connections
+    if (own := OWN.get(request.param)) is not None:
+        return WireSubject(own, upstream, own_adapter(own, upstream, 5, connections)), connections
     request.getfixturevalue("litellm")
     wire = WIRES["anthropic"]
-    adapter = LiteLLMProvider(LiteLLM(connections), wire.family, credential_for(wire, upstream), idle_timeout_s=5)
-    return WireSubject(wire, upstream, adapter), connections
+    return WireSubject(wire, upstream, through(LiteLLM(connections), wire, upstream, idle_timeout_s=5)), connections
 
 
 @pytest.fixture
@@ -136,10 +146,8 @@ async def subject(made: Subject) -> AsyncIterator[Subject]:
 def _scriptable(request: pytest.FixtureRequest, upstream: Upstream) -> ScriptableSubject:
     if request.param == "scripted":
         return ScriptedSubject()
-    if request.param == "openai_compatible":
-        provider = OpenAICompatibleProvider(upstream.base_url, "sk-test", idle_timeout_s=IDLE_TIMEOUT_S)
-        return WireSubject(OPENAI, upstream, provider)
+    if (own := OWN.get(request.param)) is not None:
+        return WireSubject(own, upstream, own_adapter(own, upstream, IDLE_TIMEOUT_S))
     wire = WIRES[request.param.removeprefix("litellm-")]
     litellm: LiteLLM = request.getfixturevalue("litellm")
-    adapter = LiteLLMProvider(litellm, wire.family, credential_for(wire, upstream), idle_timeout_s=IDLE_TIMEOUT_S)
-    return WireSubject(wire, upstream, adapter)
+    return WireSubject(wire, upstream, through(litellm, wire, upstream, IDLE_TIMEOUT_S))

@@ -10,6 +10,7 @@ from pathlib import Path
 from core.errors import ProviderFailed, ProviderTimedOut
 from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage, ToolCalled
 from providers import local, scripted
+from providers.litellm import LiteLLMProvider
 from providers.local import LocalProvider
 from providers.port import ModelProvider, ModelRequest
 from providers.scripted import ScriptedProvider, ScriptStep
@@ -164,6 +165,20 @@ class WireSubject(ScriptableSubject):
 
 
 _SIGNALS = {Fault.SILENCE: Signal.HANG, Fault.LOST_CONNECTION: Signal.CUT}
+
+
+class ThroughLiteLLM:
+    """An adapter to litellm, to which models are known by their family's name before their own."""
+
+    def __init__(self, adapter: LiteLLMProvider, family: str) -> None:
+        self._adapter = adapter
+        self._family = family
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        return self._adapter.stream(replace(request, model=f"{self._family}/{request.model}"))
+
+    async def aclose(self) -> None:
+        await self._adapter.aclose()
 
 
 class LocalSubject(Subject):

@@ -1,38 +1,18 @@
 """The whole server, for tests that are clients of it."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from engine import durable
-from models import database
 from tests.accounts import Member, sign_up, with_new_workspace
-from tests.e2e.endpoint import add_probe
-from tests.servers.app import Server, serve, settings_for
 from tests.servers.postgres import create_database, drop_database
 from tests.servers.process import ServerProcess, serve_in_process
 from tests.servers.redis import redis_server
 from tests.upstream.fixtures import upstream
 from tests.upstream.server import Upstream
 
-MANIFEST = Path(__file__).parents[2] / "clients" / "typescript" / "src" / "generated" / "persisted-documents.json"
-STALLED_CLIENT_TIMEOUT_S = 2.0
-
 __all__ = ["redis_server", "upstream"]
-
-
-@pytest.fixture(scope="session")
-async def server(database_url: str, pool: None) -> AsyncIterator[Server]:
-    """A server without an executor, on this test process's database. Tests below the API share its pool meanwhile."""
-    await database.close()
-    settings = settings_for(
-        database_url, persisted_documents=MANIFEST, stalled_client_timeout_s=STALLED_CLIENT_TIMEOUT_S
-    )
-    async with serve(settings) as running:
-        add_probe(running)
-        yield running
-    await database.connect(database_url, pool_size=10)
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,12 @@ class Stage:
         token: str = invited["token"]
         return token
 
+    async def open_invitation(self) -> Json:
+        invited = await answer(
+            self.owner.client, INVITE_MEMBER, **self.workspace, email=f"{new_id()}@example.com", role=Role.EDITOR
+        )
+        return {"invitationId": invited["invitationId"]}
+
     async def member(self) -> Json:
         """Somebody new in the workspace."""
         user_id = new_id()
@@ -125,6 +131,7 @@ EXAMPLES: dict[str, Example] = {
     "signOut": _sign_out,
     "createWorkspace": by_owner(_nothing, name="Example"),
     "inviteMember": by_owner(_workspace, email="invited@example.com", role=Role.VIEWER),
+    "revokeInvitation": by_owner(Stage.open_invitation),
     "acceptInvitation": _accept_invitation,
     "changeMemberRole": by_owner(Stage.member, role=Role.VIEWER),
     "removeMember": by_owner(Stage.member),

@@ -122,7 +122,11 @@ async def test_what_an_update_leaves_out_stays_and_null_takes_the_description_aw
 
 async def test_an_update_of_nothing_changes_nothing(ada: Member) -> None:
     agent = await create_agent(ada, MODEL)
-    assert (await update(ada, agent))["agent"] == agent
+    for same in ({}, {"name": agent["name"]}, {"description": agent["description"]}):
+        assert (await update(ada, agent, **same))["agent"] == agent
+    query = """query ($id: ID!) { workspace(id: $id) { auditEvents { nodes { action } } } }"""
+    events = (await ada.client.execute(query, id=ada.workspace_id))["workspace"]["auditEvents"]["nodes"]
+    assert [event["action"] for event in events] == ["agent.created", "workspace.created"]
 
 
 async def test_an_agent_keeps_a_name(ada: Member) -> None:

@@ -1,5 +1,6 @@
 """The audit record: no change of members, roles, credentials or agents without it, and no way to alter it."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,9 +22,30 @@ from tests.e2e.examples import EXAMPLES, MODEL, Stage, mutations, send
 from tests.operations import SET_PROVIDER_CREDENTIAL, UPDATE_AGENT, answer, create_agent
 from tests.servers.app import Server
 
-# What may not change without a trace.
-AUDITED_TABLES = ("memberships", "invitations", "provider_credentials", "agents", "agent_versions")
-UNAUDITED = {"signIn", "refreshSession", "signOut", "startRun", "cancelRun"}
+# What may change without a trace, and why; a new table and a new mutation are held to leave one.
+UNAUDITED_TABLES = {
+    "aerich": "versions of the schema",
+    "audit_events": "the record itself",
+    "former_members": "says again what the event of their going says",
+    "idempotency_keys": "come and go with requests",
+    "refresh_tokens": "sessions are people's own, and of no workspace",
+    "users": "accounts are people's own, and of no workspace",
+    **dict.fromkeys(
+        ("threads", "messages", "runs", "run_steps", "run_events", "llm_calls"),
+        "runs are work, not configuration; they are a record of their own, with who started each",
+    ),
+}
+UNAUDITED = {
+    "signIn": "sessions are people's own, and of no workspace",
+    "refreshSession": "as signIn",
+    "signOut": "as signIn",
+    "startRun": "a run is a record of its own, with who started it",
+    "cancelRun": "as startRun",
+}
+TABLES = """
+SELECT relname FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname
+"""
 RECORD = """
 query ($id: ID!, $first: Int, $after: String, $filter: AuditEventFilter) {
   workspace(id: $id) {
@@ -46,10 +68,14 @@ async def record_of(member: Member, **arguments: Any) -> list[Json]:
     return events
 
 
-async def audited_rows(connection: Any) -> list[str]:
-    return [
-        str(row) for table in AUDITED_TABLES for row in await connection.fetch(f"SELECT * FROM {table} ORDER BY id")
-    ]
+async def audited_rows(connection: Any) -> dict[str, str]:
+    """What may not change without a trace, each row with the transaction that wrote it."""
+    tables = [table for (table,) in await connection.fetch(TABLES) if table not in UNAUDITED_TABLES]
+    return {
+        str(row): row["transaction"]
+        for table in tables
+        for row in await connection.fetch(f"SELECT xmin::text AS transaction, t.* FROM {table} t")
+    }
 
 
 @asynccontextmanager
@@ -78,15 +104,21 @@ async def test_a_mutation_that_changes_what_is_audited_leaves_an_event(
     newest = await connection.fetchval("SELECT max(id::text)::uuid FROM audit_events")
     result = await send(call.client, mutation, call.input)
     assert "code" not in result, result
-    changed = await audited_rows(connection) != before
-    events = await connection.fetch("SELECT * FROM audit_events WHERE id > $1 ORDER BY id", newest)
+    after = await audited_rows(connection)
+    changed = after != before
+    events = await connection.fetch("SELECT xmin::text AS transaction, * FROM audit_events WHERE id > $1", newest)
     await connection.close()
     assert changed is (mutation not in UNAUDITED), f"{mutation}: its example should show what it does"
     assert bool(events) is changed, f"{mutation} is to write an audit event of what it changes, and of nothing else"
+    transactions = {event["transaction"] for event in events}
+    assert {after[row] for row in after.keys() - before.keys()} <= transactions, "in the transaction of the change"
     for event in events:
         assert event["actor"].endswith("@example.com")
         assert ids.parse(event["actor_id"]) is not None
         assert ids.parse(event["target_id"]) is not None
+        detail = json.loads(event["detail"])
+        assert detail.keys() == {"before", "after"}
+        assert detail["before"] != detail["after"]
 
 
 async def test_the_record_says_who_did_what_to_whom(server: Server) -> None:

@@ -13,6 +13,7 @@ from tests.operations import (
     CHANGE_MEMBER_ROLE,
     INVITE_MEMBER,
     REMOVE_MEMBER,
+    REVOKE_INVITATION,
     TRANSFER_OWNERSHIP,
     answer,
     create_agent,
@@ -59,6 +60,35 @@ async def test_a_token_is_worth_nothing_to_others_and_nothing_twice(server: Serv
     assert answers[0]["message"] == answers[2]["message"]
     anonymous = await server.client().send(ACCEPT_INVITATION, input={"token": token})
     assert anonymous.codes == ["UNAUTHENTICATED"]
+
+
+async def test_open_invitations_are_seen_and_taken_back_by_admins(server: Server) -> None:
+    owner, guest = await sign_up(server), await sign_up(server)
+    invited = await invite(owner, guest.email, "VIEWER")
+    query = """query ($id: ID!) {
+      workspace(id: $id) { invitations { totalCount nodes { id email role expiresAt invitedBy { id } } } }
+    }"""
+    seen = (await owner.client.execute(query, id=owner.workspace_id))["workspace"]["invitations"]
+    assert seen["nodes"] == [
+        {
+            "id": invited["invitationId"],
+            "email": guest.email,
+            "role": "VIEWER",
+            "expiresAt": invited["expiresAt"],
+            "invitedBy": {"id": owner.user_id},
+        }
+    ]
+    node = "query ($id: ID!) { node(id: $id) { ... on Invitation { email } } }"
+    for role, sees in ((Role.ADMIN, True), (Role.EDITOR, False)):
+        member = await colleague(server, owner, role)
+        listed = await member.client.send(query, id=owner.workspace_id)
+        assert (listed.codes == []) is sees
+        assert ((await member.client.execute(node, id=invited["invitationId"]))["node"] is not None) is sees
+    for expected in ("RevokeInvitationPayload", "NotFoundError"):
+        revoked = await answer(owner.client, REVOKE_INVITATION, invitationId=invited["invitationId"])
+        assert revoked["__typename"] == expected
+    assert (await answer(guest.client, ACCEPT_INVITATION, token=invited["token"]))["__typename"] == "NotFoundError"
+    assert (await owner.client.execute(query, id=owner.workspace_id))["workspace"]["invitations"]["totalCount"] == 0
 
 
 @pytest.mark.parametrize(

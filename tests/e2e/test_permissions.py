@@ -20,6 +20,7 @@ NEEDED: dict[str, Permission | None] = {
     "createWorkspace": None,
     "acceptInvitation": None,
     "inviteMember": Permission.MANAGE_MEMBERS,
+    "revokeInvitation": Permission.MANAGE_MEMBERS,
     "changeMemberRole": Permission.MANAGE_MEMBERS,
     "removeMember": Permission.MANAGE_MEMBERS,
     "transferOwnership": Permission.MANAGE_OWNERS,

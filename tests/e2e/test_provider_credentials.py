@@ -122,7 +122,7 @@ async def test_models_are_available_where_a_credential_is_set(server: Server) ->
         (OPENAI, "OPENAI", "openai:team", "gpt-5-mini", "0.00006"),
         (ANTHROPIC, "ANTHROPIC", "anthropic", "claude-sonnet-4-5", "0.0006"),
     ],
-    ids=["own adapter", "named", "litellm"],
+    ids=["OpenAI", "named", "Anthropic"],
 )
 async def test_a_run_calls_the_provider_and_costs_what_it_asks(
     ada: Member, upstream: Upstream, wire: Wire, provider: str, prefix: str, model: str, cost: str

@@ -54,7 +54,7 @@ async def refusal(member: Member, run_id: str, **variables: Any) -> tuple[str, l
 
 
 async def test_a_run_is_seen_live_from_its_first_event_to_its_last(ada: Member, upstream: Upstream) -> None:
-    agent, model = await agent_of(ada, upstream, text(*TOKENS, usage=Usage(7, 40)).pausing(0.005))
+    agent, model = await agent_of(ada, upstream, text(*TOKENS, usage=Usage(7, 40)).pausing(0.02))
     run = await start_run(ada, agent)
     events, words_before_the_end = [], 0
     async with ada.client.connect() as socket:

@@ -15,7 +15,7 @@ from providers.catalogue import CatalogueEntry, ProviderName
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from providers.prices import PriceList, Prices
 from providers.scripted import echo
-from tests.engine.lab import STOP, Ending, Lab, executing, saying
+from tests.engine.lab import STOP, Ending, Lab, execute_sql, executing, saying
 
 SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
 
@@ -81,6 +81,28 @@ async def test_a_run_streams_and_leaves_all_its_rows(url: str, lab: Lab) -> None
     assert call.duration_ms is not None
     assert 10 <= call.time_to_first_token_ms < call.duration_ms
     assert call.provider_closed_at is not None
+
+
+async def test_a_step_that_was_finished_is_not_repeated(url: str, lab: Lab) -> None:
+    agent = await lab.agent("scripted/words")
+    async with executing(url, lab.bus, {"words": saying("Hel", "lo")}):
+        run = await lab.start(agent)
+        before = (await lab.ending(run)).check()
+    # As a process leaves it that dies between the end of a step and that of the run.
+    await execute_sql(url, "DELETE FROM dbos.workflow_status WHERE workflow_uuid = $1", str(run.id))
+    await execute_sql(url, "DELETE FROM run_events WHERE run_id = $1 AND type = 'RunFinished'", run.id)
+    await execute_sql(
+        url, "UPDATE runs SET status = 'QUEUED', finished_at = NULL, output_text = NULL WHERE id = $1", run.id
+    )
+    confidant = Confidant()
+    async with executing(url, lab.bus, {"words": confidant}):
+        after = (await lab.ending(run)).check()
+    assert confidant.requests == []
+    assert (after.run.status, after.run.output_text, after.run.epoch) == (RunStatus.SUCCEEDED, "Hello", 2)
+    assert after.types == before.types
+    assert [step.finished_at for step in after.steps] == [step.finished_at for step in before.steps]
+    assert len(after.calls) == 1
+    assert [message.text for message in after.messages] == ["Hello", "Hello"]
 
 
 async def test_events_tell_the_run_as_it_was_then(url: str, lab: Lab) -> None:

@@ -8,8 +8,7 @@ from core.ids import new_id
 from engine.execution import CancelRequested, Execution
 from services.claims import Claim
 from streaming.bus import Bus
-from streaming.deltas import StandingText
-from streaming.writer import EventLog, RunWriter
+from streaming.writer import EventLog
 
 
 class Reader:
@@ -31,7 +30,7 @@ class Reader:
 def execution() -> Execution:
     claim = Claim(new_id(), new_id(), epoch=1, lost_workers=0)
     log = EventLog(Bus.from_url(None))
-    return Execution(claim, RunWriter(log, claim.run_id, claim.workspace_id, 1, 1, StandingText()))
+    return Execution(claim, log.writer(claim.run_id, claim.workspace_id, claim.epoch))
 
 
 async def test_cancelling_stops_the_reader_and_waits_until_it_has_closed(execution: Execution) -> None:

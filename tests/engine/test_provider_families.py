@@ -12,8 +12,6 @@ from core.events import FinishReason, ModelEvent, ModelFinished, ReasoningDelta,
 from core.permissions import Role
 from models.runs import RunStatus
 from providers.catalogue import ProviderName
-from providers.connections import Connections
-from providers.litellm import LiteLLM
 from providers.model_facts import FACTS_FILE
 from services import cancellations, provider_credentials
 from services.provider_credentials import NewCredential
@@ -23,12 +21,12 @@ from tests.servers.app import SECRET_KEYS
 from tests.services.tenants import make_member, make_workspace
 from tests.upstream.replies import Signal
 from tests.upstream.server import Upstream
-from tests.upstream.wires import ANTHROPIC, GOOGLE, MISTRAL, OPENAI, XAI, Wire
+from tests.upstream.wires import ANTHROPIC, GOOGLE_COMPATIBLE, MISTRAL, OPENAI, XAI, Wire
 
 FAMILIES = {
     ProviderName.OPENAI: OPENAI,
     ProviderName.ANTHROPIC: ANTHROPIC,
-    ProviderName.GOOGLE: GOOGLE,
+    ProviderName.GOOGLE: GOOGLE_COMPATIBLE,
     ProviderName.MISTRAL: MISTRAL,
     ProviderName.XAI: XAI,
     ProviderName.OLLAMA: OPENAI,
@@ -54,14 +52,8 @@ def price_of(name: str, usage: TokenUsage) -> Decimal:
     return (asked + cached + usage.output_tokens * Decimal(facts.get("output_usd", "0"))) / 1_000_000
 
 
-@pytest.fixture(scope="module")
-async def loaded() -> None:
-    """litellm is: it takes longer than the tests may wait."""
-    await LiteLLM(Connections()).warm_up()
-
-
 @pytest.fixture
-async def lab(pool: None, bus: Bus, loaded: None) -> Lab:
+async def lab(pool: None, bus: Bus) -> Lab:
     return Lab(await make_member(await make_workspace(), Role.OWNER), bus)
 
 

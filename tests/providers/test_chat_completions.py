@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import ProviderFailed
 from core.events import FinishReason, ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage, ToolCalled
-from providers.chat_completions import ChatCompletionsDecoder, encode_request
+from providers.chat_completions import OWN_DIALECTS, ChatCompletionsDecoder, encode_request
 from providers.port import ChatMessage, ChatRole, ModelRequest, ToolSpec
 from tests.upstream.replies import DONE, Call, Reply, Usage, chunk, completion, event, text, tool_calls, usage_chunk
 
@@ -61,6 +61,11 @@ class TestText:
             TextDelta("Yes"),
             STOPPED,
         ]
+
+    def test_mistrals_parts_are_thoughts_and_text(self) -> None:
+        thoughts = [{"type": "text", "text": "Hm"}, {"type": "text", "text": "."}]
+        parts = [{"type": "thinking", "thinking": thoughts}, {"type": "text", "text": "Yes"}]
+        assert decode(completion([{"content": parts}]).body) == [ReasoningDelta("Hm."), TextDelta("Yes"), STOPPED]
 
     def test_a_refusal_is_what_the_model_says(self) -> None:
         assert decode(completion([{"refusal": "I can't."}]).body) == [TextDelta("I can't."), STOPPED]
@@ -320,6 +325,19 @@ class TestRequest:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
+
+    def test_where_servers_disagree_each_is_asked_in_its_own_way(self) -> None:
+        request = ModelRequest("m", [], max_output_tokens=5)
+        of_openai = orjson.loads(encode_request(request, OWN_DIALECTS["https://api.openai.com/"]))
+        of_mistral = orjson.loads(encode_request(request, OWN_DIALECTS["https://api.mistral.ai/"]))
+        assert of_openai == {
+            "model": "m",
+            "messages": [],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "max_completion_tokens": 5,
+        }
+        assert of_mistral == {"model": "m", "messages": [], "stream": True, "max_tokens": 5}
 
     def test_tools_limits_and_schema_are_sent_only_when_asked_for(self) -> None:
         parameters = {"type": "object", "properties": {"city": {"type": "string"}}}

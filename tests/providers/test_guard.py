@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from typing import Any
@@ -31,9 +32,15 @@ WAYS = [
     pytest.param("litellm/groq", OPENAI, id="groq"),
     pytest.param("litellm/together_ai", OPENAI, id="openai's SDK"),
 ]
-WRITTEN = ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::ffff:127.0.0.1]", "localhost", "0"]
+WRITTEN = [
+    *("127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.1.", "0", "0.0.0.0", "localhost"),
+    *("[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:0:127.0.0.1]", "[::127.0.0.1]"),
+    # Digits of other kinds, which clients turn into plain ones.
+    *("\u2460\u2461\u2466.\u24ea.\u24ea.\u2460", "\uff11\uff12\uff17\u3002\uff10\u3002\uff10\u3002\uff11"),
+]
 SETTINGS = {"database_url": "postgresql://x", "secret_keys": "k:x"}
-NAME = "rebinding.example"
+# Each test has a name of its own, as connections that stand are used again.
+NAME, TWOFOLD = "rebinding.example", "twofold.example"
 FIRST, LATER = "127.0.0.1", "127.0.0.2"
 
 
@@ -123,6 +130,53 @@ async def test_a_redirection_leads_to_no_private_address(
     finally:
         listener.close()
         await listener.wait_closed()
+
+
+@pytest.mark.parametrize(("way", "wire"), WAYS)
+async def test_no_proxy_is_asked_to_go_where_we_may_not(
+    providers: Providers, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, way: str, wire: Wire
+) -> None:
+    """It would look names up by itself, and stands where other addresses are private than from here."""
+    monkeypatch.setattr(guard, "is_public", lambda address: address == ip_address(FIRST))
+    asked, new_clients = asyncio.Event(), dict[str, Any]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        writer.close()
+
+    proxy = await asyncio.start_server(answer, FIRST)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://{FIRST}:{proxy.sockets[0].getsockname()[1]}")
+    if "litellm" in sys.modules:  # the clients that there are took note of the environment of then
+        monkeypatch.setattr(sys.modules["litellm"].in_memory_llm_clients_cache, "cache_dict", new_clients)
+    try:
+        model = upstream.serve(wire.reply(SAID))
+        with pytest.raises(ProviderFailed, match="not public"):
+            await ask(providers, upstream, way, wire, LATER, model)
+        assert not asked.is_set()
+    finally:
+        for client in new_clients.values():
+            await client.close()
+        proxy.close()
+        await proxy.wait_closed()
+
+
+@pytest.mark.parametrize("way", ["openai_compatible:mine", "litellm/mistral", "litellm/together_ai"])
+async def test_a_name_with_a_public_and_a_private_address_leads_nowhere(
+    providers: Providers, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    look_up = socket.getaddrinfo
+
+    def both(host: Any, *arguments: Any, **options: Any) -> Any:
+        hosts = (LATER, FIRST) if host in (TWOFOLD, TWOFOLD.encode()) else (host,)
+        return [info for each in hosts for info in look_up(each, *arguments, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    monkeypatch.setattr(guard, "is_public", lambda address: address == ip_address(LATER))
+    model = upstream.serve(OPENAI.reply(SAID))
+    with pytest.raises(ProviderFailed):
+        await ask(providers, upstream, way, OPENAI, TWOFOLD, model)
+    assert upstream.exchanges(model) == []
 
 
 async def test_the_operators_own_endpoint_may_be_anywhere(upstream: Upstream) -> None:

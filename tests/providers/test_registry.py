@@ -18,7 +18,7 @@ from providers.port import ChatMessage, ChatRole, ModelRequest
 from providers.registry import Providers
 from providers.scripted import ScriptedProvider
 from tests.upstream.server import Upstream
-from tests.upstream.wires import ANTHROPIC, GOOGLE, MISTRAL, OPENAI, XAI, Wire
+from tests.upstream.wires import ANTHROPIC, GOOGLE_COMPATIBLE, MISTRAL, OPENAI, XAI, Wire
 
 ENDPOINT = "http://127.0.0.1:9/v1"
 
@@ -163,7 +163,7 @@ async def test_a_workspaces_own_endpoint_hides_the_models_of_the_servers() -> No
         ("openai_compatible:mine/some/model", OPENAI, ("Authorization", "Bearer sk-tenant")),
         ("mistral/mistral-large-latest", MISTRAL, ("Authorization", "Bearer sk-tenant")),
         ("anthropic/claude-sonnet-4-5", ANTHROPIC, ("x-api-key", "sk-tenant")),
-        ("google/gemini-2.5-pro", GOOGLE, ("x-goog-api-key", "sk-tenant")),
+        ("google/gemini-2.5-pro", GOOGLE_COMPATIBLE, ("Authorization", "Bearer sk-tenant")),
         ("litellm/groq/llama-3.3-70b", OPENAI, ("Authorization", "Bearer sk-tenant")),
     ],
 )

@@ -1,6 +1,8 @@
 """The short way to a subscription event's answer gives what graphql-core gives."""
 
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -136,6 +138,19 @@ def test_events_that_are_no_objects_or_of_a_wrong_type_are_left_to_graphql_core(
     assert encode_of_probe("ticks(to: 1) { number }", Done()) is None
     assert encode_of_probe("ticks(to: 1) { number }", None) is None
     assert encode_of_probe("ticks(to: 1) { number }", Tick(number=3)) == {"ticks": {"number": 3}}
+
+
+async def test_subscriptions_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("An event went the long way.")
+
+    # For what is made of the error, should there be one.
+    context = SimpleNamespace(request_id="")
+
+    monkeypatch.setattr(StrawberryGraphQLCoreExecutionContext, "build_per_event_executor", refuse)
+    results = await PROBE.subscribe("subscription { ticks(to: 2) { number } }", context_value=context)
+    assert isinstance(results, AsyncGenerator)
+    assert [result.data async for result in results] == [{"ticks": {"number": number}} for number in (1, 2)]
 
 
 @strawberry.type

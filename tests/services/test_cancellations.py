@@ -22,7 +22,7 @@ from services import cancellations
 from streaming.bus import Bus
 from streaming.writer import EventLog, RunWriter
 from tests.services.tenants import make_member, make_workspace
-from tests.streaming.runs import assert_dense, make_run, sha256_of, stored
+from tests.streaming.runs import assert_dense, make_run, opened, sha256_of, stored
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ async def test_whoever_still_works_on_a_run_that_was_given_back_is_shut_out(
 ) -> None:
     """An executor that lost its lock is taken for dead, and its runs are QUEUED again; it may well be alive."""
     run = await make_run(editor.workspace_ids[0])
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     async with transaction([run.workspace_id]):
         await Run.filter(id=run.id).update(status=RunStatus.QUEUED)
     await cancellations.cancel(editor, bus, run.id)
@@ -117,7 +117,7 @@ async def test_a_run_is_taken_away_from_an_executor_that_gives_no_sign(
     editor: Principal, bus: Bus, log: EventLog, hasty: None
 ) -> None:
     run = await make_run(editor.workspace_ids[0])
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     step = await begin_step(run, writer)
     writer.append(TextDelta("taken back"), step.id)
     await writer.flush()

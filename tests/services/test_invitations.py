@@ -124,6 +124,24 @@ async def test_only_owners_replace_the_invitation_of_an_owner(scene: Scene) -> N
     assert (await invitations.accept(scene.guest, invited.token)).role is Role.OWNER
 
 
+async def test_only_owners_take_back_the_invitation_of_an_owner(scene: Scene) -> None:
+    owner = await make_member(scene.workspace_id, Role.OWNER)
+    invited = await invitations.invite(owner, scene.workspace_id, address(scene.guest), Role.OWNER)
+    with pytest.raises(Forbidden):
+        await invitations.revoke(scene.inviter, invited.id)
+    await invitations.revoke(owner, invited.id)
+
+
+async def test_taken_back_and_accepted_at_once_it_is_either(scene: Scene) -> None:
+    invited = await scene.invite()
+    outcomes = await asyncio.gather(
+        invitations.accept(scene.guest, invited.token),
+        invitations.revoke(scene.inviter, invited.id),
+        return_exceptions=True,
+    )
+    assert [isinstance(outcome, NotFound) for outcome in outcomes].count(True) == 1, outcomes
+
+
 async def test_expired_ones_are_cleared_away(scene: Scene) -> None:
     await scene.invite(email="somebody@example.com")
     await expire(scene.workspace_id)

@@ -9,12 +9,14 @@ import pytest
 from core.auth import Principal
 from core.envelopes import Envelopes
 from core.errors import Forbidden, NotFound, ProviderFailed, ValidationFailed
-from core.ids import new_id
+from core.ids import IdPrefix, encode, new_id
 from core.permissions import Role
+from models.audit_events import AuditEvent
 from models.database import fetch, open_connection, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName
 from providers.credentials import Credential
+from providers.registry import CredentialKey
 from services import provider_credentials
 from services.provider_credentials import NewCredential
 from tests.services.tenants import make_member, make_workspace
@@ -54,8 +56,11 @@ async def set_credential(
     )
 
 
-async def load(principal: Principal, envelopes: Envelopes | None = None) -> Credential | None:
-    return await provider_credentials.load(envelopes or Envelopes(NEW), workspace_of(principal), OPENAI)
+async def load(
+    principal: Principal, envelopes: Envelopes | None = None, key: CredentialKey = OPENAI
+) -> Credential | None:
+    async with transaction([workspace_of(principal)]) as connection:
+        return await provider_credentials.load(connection, envelopes or Envelopes(NEW), workspace_of(principal), key)
 
 
 async def test_what_was_set_is_there_for_a_call_and_only_its_end_is_shown(admin: Principal) -> None:
@@ -88,8 +93,8 @@ async def test_other_workspaces_have_others(admin: Principal) -> None:
     await set_credential(admin)
     other = await make_member(await make_workspace(), Role.ADMIN)
     assert await load(other) is None
-    assert await provider_credentials.keys_of_workspace(workspace_of(other)) == []
-    assert await provider_credentials.keys_of_workspace(workspace_of(admin)) == [OPENAI]
+    assert await provider_credentials.keys_of_workspace(other, workspace_of(other)) == []
+    assert await provider_credentials.keys_of_workspace(admin, workspace_of(admin)) == [OPENAI]
 
 
 @pytest.mark.parametrize("role", [Role.EDITOR, Role.VIEWER])
@@ -164,8 +169,7 @@ async def test_a_public_address_may_be_named(admin: Principal) -> None:
 async def test_ollama_needs_an_address_and_no_key(admin: Principal) -> None:
     row = await set_credential(admin, provider=ProviderName.OLLAMA, api_key=None, base_url="http://10.0.0.7:11434")
     assert (row.key_hint, row.envelope) == (None, None)
-    loaded = await provider_credentials.load(Envelopes(NEW), workspace_of(admin), (ProviderName.OLLAMA, "default"))
-    assert loaded == Credential("", "http://10.0.0.7:11434")
+    assert await load(admin, key=(ProviderName.OLLAMA, "default")) == Credential("", "http://10.0.0.7:11434")
 
 
 async def test_a_row_copied_to_another_tenant_does_not_open(admin: Principal) -> None:
@@ -212,6 +216,16 @@ class TestRotation:
         assert sum(rotation.rewrapped for rotation in rotations) == 10
         assert (await provider_credentials.rotate_keys(ring)).rewrapped == 0
 
+    async def test_each_is_on_record_with_the_names_of_both_keys_and_without_secrets(self, admin: Principal) -> None:
+        row = await set_credential(admin, Envelopes(OLD))
+        await provider_credentials.rotate_keys(Envelopes({**NEW, **OLD}))
+        async with transaction([workspace_of(admin)]):
+            event = await AuditEvent.get(action="provider_credential.rewrapped")
+        assert (event.actor, event.actor_id) == ("system", None)
+        assert event.target_id == encode(IdPrefix.PROVIDER_CREDENTIAL, row.id)
+        assert [event.detail[side]["wrappedWith"] for side in ("before", "after")] == [*OLD, *NEW]
+        assert KEY not in str(event.detail)
+
     async def test_what_can_not_be_opened_is_counted_and_the_rest_goes_on(self, admin: Principal) -> None:
         kid = f"lost-{new_id().hex[:8]}"
         await set_credential(admin, Envelopes({kid: b"l" * 32}), name="lost")
@@ -224,7 +238,9 @@ class TestRotation:
     async def test_credentials_without_a_key_are_left_alone(self, admin: Principal) -> None:
         await set_credential(admin, provider=ProviderName.OLLAMA, api_key=None, base_url="http://ollama")
         await provider_credentials.rotate_keys(Envelopes({**NEW, **OLD}))
-        assert await provider_credentials.keys_of_workspace(workspace_of(admin)) == [(ProviderName.OLLAMA, "default")]
+        assert await provider_credentials.keys_of_workspace(admin, workspace_of(admin)) == [
+            (ProviderName.OLLAMA, "default")
+        ]
 
     async def test_nothing_else_sees_the_credentials_of_all(self, admin: Principal) -> None:
         await set_credential(admin)

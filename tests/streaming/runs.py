@@ -1,7 +1,7 @@
 """Runs to stream: the rows that a run needs, and what a client makes of its events."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -10,13 +10,14 @@ from uuid import UUID
 from core.events import LoggedEvent, RunEventBody, RunFinished, RunRewound, RunStarted, TextDelta
 from core.ids import new_id
 from models.agents import Agent, AgentVersion
-from models.database import fetch, transaction
+from models.database import Connection, fetch, transaction
 from models.runs import Run, RunStatus
 from models.threads import Thread
 from models.workspaces import Workspace
+from models.writes import Writes
 from streaming.bus import Bus
-from streaming.log import insert_events, publish, read
-from streaming.writer import RunWriter
+from streaming.log import publish, read, write_events
+from streaming.writer import EventLog, RunWriter
 
 
 async def make_workspace() -> UUID:
@@ -50,6 +51,20 @@ async def make_run(workspace_id: UUID | None = None) -> Run:
         first = LoggedEvent(run_id, 1, 1, datetime.now(UTC), None, RunStarted({"status": "QUEUED"}))
         await insert_events(connection, workspace_id, [first])
     return run
+
+
+async def opened(log: EventLog, run: Run, epoch: int = 1) -> RunWriter:
+    """The run's writer in this epoch, open."""
+    writer = log.writer(run.id, run.workspace_id, epoch)
+    async with transaction([run.workspace_id]) as connection:
+        await writer.open(connection)
+    return writer
+
+
+async def insert_events(connection: Connection, workspace_id: UUID, events: Sequence[LoggedEvent]) -> None:
+    writes = Writes()
+    write_events(writes, workspace_id, events)
+    await writes.send(connection)
 
 
 async def take_over(run: Run) -> int:

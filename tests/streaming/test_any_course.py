@@ -31,7 +31,7 @@ from streaming.bus import Bus, MemoryBackend
 from streaming.deltas import extend
 from streaming.follow import follow
 from streaming.writer import EventLog, RunWriter
-from tests.streaming.runs import assert_dense, collect, finish, make_run, said, sha256_of, stored, take_over
+from tests.streaming.runs import assert_dense, collect, finish, make_run, opened, said, sha256_of, stored, take_over
 
 pytestmark = pytest.mark.usefixtures("pool")
 
@@ -95,7 +95,7 @@ class Course:
     async def change_hands(self) -> None:
         """Another process takes over, while the first one goes on writing for a while."""
         old, epoch = self.writer, await take_over(self.run)
-        self.writer = await self.log.open(self.run.id, self.run.workspace_id, epoch)
+        self.writer = await opened(self.log, self.run, epoch)
         with suppress(RunLost):
             old.append(TextDelta("never seen"))
         events = await stored(self.run)
@@ -154,7 +154,7 @@ async def test_all_followers_see_all_of_it(
     run, bus = await make_run(), UnreliableBus(fates)
     async with bus, aclosing(EventLog(bus)) as log, asyncio.timeout(30):
         await log.start()
-        course = Course(bus, log, run, await log.open(run.id, run.workspace_id, 1))
+        course = Course(bus, log, run, await opened(log, run))
         await course.join(0, 30)
         for action, arguments in actions:
             await take(course, action, arguments)

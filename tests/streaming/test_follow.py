@@ -18,10 +18,10 @@ from models.runs import Run
 from streaming import follow as following
 from streaming.bus import Bus
 from streaming.follow import follow
-from streaming.log import channel, insert_events, publish
+from streaming.log import channel, publish
 from streaming.writer import EventLog, RunWriter
 from tests.servers.redis import RedisServer
-from tests.streaming.runs import assert_dense, bodies, collect, finish, said, sha256_of, stored
+from tests.streaming.runs import assert_dense, bodies, collect, finish, insert_events, opened, said, sha256_of, stored
 
 pytestmark = pytest.mark.usefixtures("pool")
 
@@ -38,7 +38,7 @@ async def log(bus: Bus) -> AsyncIterator[EventLog]:
 
 @pytest.fixture
 async def writer(log: EventLog, run: Run) -> RunWriter:
-    return await log.open(run.id, run.workspace_id, 1)
+    return await opened(log, run)
 
 
 async def insert_words(run: Run, count: int, first_seq: int = 2) -> str:
@@ -74,7 +74,7 @@ async def test_a_live_run_is_seen_from_its_first_event_to_its_last(bus: Bus, run
 
 async def test_a_late_joiner_gets_one_delta_for_thousands(bus: Bus, log: EventLog, run: Run) -> None:
     text = await insert_words(run, 2500)
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     await finish(bus, run, writer)
     events = await collect(follow(bus, run.id, run.workspace_id))
     assert_dense(events)
@@ -85,7 +85,7 @@ async def test_a_late_joiner_gets_one_delta_for_thousands(bus: Bus, log: EventLo
 
 async def test_any_cursor_gives_the_rest(bus: Bus, log: EventLog, run: Run) -> None:
     await insert_words(run, 10)
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     await finish(bus, run, writer)
     everything = await stored(run)
     for after in range(len(everything) + 1):
@@ -172,7 +172,7 @@ async def test_no_delta_grows_without_bound(bus: Bus, log: EventLog, run: Run, m
     for module in ("follow", "deltas"):
         monkeypatch.setattr(f"streaming.{module}.MAX_MERGED_CHARS", 1000)
     text = await insert_words(run, 2500)
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     await finish(bus, run, writer)
     events = await collect(follow(bus, run.id, run.workspace_id, max_hz=120))
     assert_dense(events)
@@ -263,7 +263,7 @@ async def test_a_redis_restart_loses_nothing(run: Run, fragile_redis: RedisServe
     publisher, subscriber = Bus.from_url(fragile_redis.url), Bus.from_url(fragile_redis.url)
     async with publisher, subscriber, aclosing(EventLog(publisher)) as log:
         await log.start()
-        writer = await log.open(run.id, run.workspace_id, 1)
+        writer = await opened(log, run)
         reading = asyncio.create_task(collect(follow(subscriber, run.id, run.workspace_id)))
         for number in range(100):
             writer.append(TextDelta(f"{number} "), STEP)

@@ -13,8 +13,8 @@ from models.database import IntegrityError, fetch, transaction
 from models.runs import Run
 from streaming.bus import Bus
 from streaming.codec import decode_events, storable
-from streaming.log import channel, insert_events, insert_owned, last_seq, publish, read, standing_text
-from tests.streaming.runs import make_run, sha256_of, stored, take_over
+from streaming.log import channel, insert_owned, last_seq, publish, read, standing_text
+from tests.streaming.runs import insert_events, make_run, sha256_of, stored, take_over
 from tests.streaming.test_codec import BODIES
 
 pytestmark = pytest.mark.usefixtures("pool")

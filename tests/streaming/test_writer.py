@@ -14,10 +14,20 @@ from models.database import open_connection, transaction
 from models.runs import Run
 from streaming.bus import Bus
 from streaming.codec import decode_events
-from streaming.log import channel, insert_events
+from streaming.log import channel
 from streaming.writer import ROOM_CHARS, EventLog
 from tests.servers.postgres_proxy import PostgresProxy
-from tests.streaming.runs import assert_dense, bodies, make_run, said, sha256_of, stored, take_over
+from tests.streaming.runs import (
+    assert_dense,
+    bodies,
+    insert_events,
+    make_run,
+    opened,
+    said,
+    sha256_of,
+    stored,
+    take_over,
+)
 
 pytestmark = pytest.mark.usefixtures("pool")
 
@@ -58,7 +68,7 @@ async def locked(database_url: str, run: Run) -> AsyncIterator[None]:
 
 
 async def test_what_is_flushed_is_stored_in_order(log: EventLog, run: Run) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     appended: list[RunEventBody] = [
         StepStarted({"name": "m"}),
         ReasoningDelta("Hm."),
@@ -76,7 +86,7 @@ async def test_what_is_flushed_is_stored_in_order(log: EventLog, run: Run) -> No
 
 
 async def test_the_first_word_goes_out_at_once_and_what_comes_meanwhile_goes_together(log: EventLog, run: Run) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     writer.append(TextDelta("a"), STEP)
     await asyncio.sleep(0)
     for char in "bcd":
@@ -86,7 +96,7 @@ async def test_the_first_word_goes_out_at_once_and_what_comes_meanwhile_goes_tog
 
 
 async def test_deltas_of_other_steps_or_kinds_are_not_mixed(log: EventLog, run: Run) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     writer.append(TextDelta("a"), STEP)
     writer.append(TextDelta("b"), OTHER_STEP)
     writer.append(ReasoningDelta("c"), OTHER_STEP)
@@ -96,7 +106,7 @@ async def test_deltas_of_other_steps_or_kinds_are_not_mixed(log: EventLog, run: 
 
 
 async def test_nobody_is_told_before_the_commit(memory_bus: Bus, log: EventLog, run: Run) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     async with memory_bus.subscribe(channel(run.id)) as subscription, asyncio.timeout(10):
         writer.append(TextDelta("Hi"), STEP)
         message = await subscription.get()
@@ -106,7 +116,7 @@ async def test_nobody_is_told_before_the_commit(memory_bus: Bus, log: EventLog, 
 
 async def test_runs_of_several_workspaces_share_a_statement(log: EventLog, database_url: str) -> None:
     runs = [await make_run() for _ in range(20)]
-    writers = [await log.open(run.id, run.workspace_id, 1) for run in runs]
+    writers = [await opened(log, run) for run in runs]
     for number, writer in enumerate(writers):
         writer.append(TextDelta(f"run {number}"), STEP)
     await asyncio.gather(*(writer.flush() for writer in writers))
@@ -120,7 +130,7 @@ async def test_runs_of_several_workspaces_share_a_statement(log: EventLog, datab
 
 
 async def test_who_lost_the_run_learns_it_and_writes_nothing(log: EventLog, run: Run) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     writer.append(TextDelta("before"), STEP)
     await writer.flush()
     await take_over(run)
@@ -136,9 +146,9 @@ async def test_who_lost_the_run_learns_it_and_writes_nothing(log: EventLog, run:
 
 
 async def test_the_loss_of_one_run_does_not_concern_the_others(log: EventLog, run: Run) -> None:
-    lost = await log.open(run.id, run.workspace_id, 1)
+    lost = await opened(log, run)
     other_run = await make_run()
-    other = await log.open(other_run.id, other_run.workspace_id, 1)
+    other = await opened(log, other_run)
     await take_over(run)
     for writer in (lost, other):
         writer.append(TextDelta("Hi"), STEP)
@@ -150,8 +160,8 @@ async def test_the_loss_of_one_run_does_not_concern_the_others(log: EventLog, ru
 
 
 async def test_two_epochs_of_one_run_in_one_process_are_told_apart(log: EventLog, run: Run) -> None:
-    old = await log.open(run.id, run.workspace_id, 1)
-    new = await log.open(run.id, run.workspace_id, await take_over(run))
+    old = await opened(log, run)
+    new = await opened(log, run, await take_over(run))
     old.append(TextDelta("old"), STEP)
     new.append(TextDelta("new"), STEP)
     await new.flush()
@@ -163,18 +173,18 @@ async def test_two_epochs_of_one_run_in_one_process_are_told_apart(log: EventLog
 @pytest.mark.parametrize("epoch", [0, 2])
 async def test_only_the_newest_epoch_opens_a_run(log: EventLog, run: Run, epoch: int) -> None:
     with pytest.raises(RunLost):
-        await log.open(run.id, run.workspace_id, epoch)
+        await opened(log, run, epoch)
 
 
 async def test_who_takes_over_goes_on_where_the_log_ends(log: EventLog, run: Run) -> None:
-    dead = await log.open(run.id, run.workspace_id, 1)
+    dead = await opened(log, run)
     dead.append(TextDelta("First. "), OTHER_STEP)
     dead.append(StepStarted({}), STEP)
     begun_at = dead.last_seq
     for word in ("Lost ", "words."):
         dead.append(TextDelta(word), STEP)
         await dead.flush()
-    writer = await log.open(run.id, run.workspace_id, await take_over(run))
+    writer = await opened(log, run, await take_over(run))
     assert writer.text_sha256() == dead.text_sha256() == sha256_of("First. Lost words.")
     writer.append(RunRewound(begun_at, attempt=2), STEP)
     writer.append(TextDelta("Second."), STEP)
@@ -186,7 +196,7 @@ async def test_who_takes_over_goes_on_where_the_log_ends(log: EventLog, run: Run
 
 
 async def test_the_last_event_comes_right_after_all_others(log: EventLog, run: Run) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     writer.append(TextDelta("Hi"), STEP)
     with pytest.raises(RuntimeError, match="Flush first"):
         writer.next_event(RunFinished({}, ""))
@@ -196,7 +206,7 @@ async def test_the_last_event_comes_right_after_all_others(log: EventLog, run: R
 
 
 async def test_the_writer_goes_on_after_what_its_owner_stored_itself(log: EventLog, run: Run) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     event = writer.next_event(TextDelta("stored elsewhere, "), STEP)
     async with transaction([run.workspace_id]) as connection:
         await insert_events(connection, run.workspace_id, [event])
@@ -209,7 +219,7 @@ async def test_the_writer_goes_on_after_what_its_owner_stored_itself(log: EventL
 
 
 async def test_what_postgresql_cannot_store_costs_no_answer(log: EventLog, run: Run) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     writer.append(TextDelta("a\x00b\ud800c"), STEP)
     writer.append(ToolCalled("1", "search", {"q\x00": "\x00"}), STEP)
     await writer.flush()
@@ -219,7 +229,7 @@ async def test_what_postgresql_cannot_store_costs_no_answer(log: EventLog, run: 
 
 
 async def test_what_json_cannot_say_is_refused_at_once(log: EventLog, run: Run) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     with pytest.raises(TypeError):
         writer.append(ToolCalled("1", "search", {"n": 10**30}), STEP)
     writer.append(TextDelta("Hi"), STEP)
@@ -229,8 +239,8 @@ async def test_what_json_cannot_say_is_refused_at_once(log: EventLog, run: Run) 
 
 async def test_a_run_that_cannot_be_stored_does_not_concern_the_others(log: EventLog, run: Run) -> None:
     other_run = await make_run()
-    broken = await log.open(run.id, run.workspace_id, 1)
-    sound = await log.open(other_run.id, other_run.workspace_id, 1)
+    broken = await opened(log, run)
+    sound = await opened(log, other_run)
     async with transaction([run.workspace_id]) as connection:
         await insert_events(connection, run.workspace_id, [broken.next_event(TextDelta("not the writer's"))])
     for writer in (broken, sound):
@@ -244,8 +254,8 @@ async def test_a_run_that_cannot_be_stored_does_not_concern_the_others(log: Even
 
 async def test_a_locked_run_holds_up_nobody_else(log: EventLog, run: Run, database_url: str) -> None:
     other_run = await make_run()
-    waiting = await log.open(run.id, run.workspace_id, 1)
-    other = await log.open(other_run.id, other_run.workspace_id, 1)
+    waiting = await opened(log, run)
+    other = await opened(log, other_run)
     async with locked(database_url, run), asyncio.timeout(5):
         for word in ("one ", "two ", "three"):
             waiting.append(TextDelta(word), STEP)
@@ -258,7 +268,7 @@ async def test_a_locked_run_holds_up_nobody_else(log: EventLog, run: Run, databa
 
 
 async def test_who_appends_faster_than_can_be_stored_is_held_up(log: EventLog, run: Run, database_url: str) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     async with locked(database_url, run):
         for _ in range(2):
             writer.append(TextDelta("x" * ROOM_CHARS), STEP)
@@ -275,7 +285,7 @@ async def test_a_log_started_in_a_transaction_does_not_write_in_it(memory_bus: B
     log = EventLog(memory_bus)
     async with transaction([run.workspace_id]):
         await log.start()
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     writer.append(TextDelta("Hi"), STEP)
     await writer.flush()
     await log.aclose()
@@ -286,7 +296,7 @@ async def test_closing_stores_what_is_pending_and_leaves_no_task(memory_bus: Bus
     tasks = asyncio.all_tasks()
     log = EventLog(memory_bus)
     await log.start()
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     writer.append(TextDelta("Hi"), STEP)
     await log.aclose()
     assert said(await stored(run)) == "Hi"
@@ -294,7 +304,7 @@ async def test_closing_stores_what_is_pending_and_leaves_no_task(memory_bus: Bus
 
 
 async def test_killed_connections_lose_and_double_nothing(log: EventLog, run: Run, database_url: str) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     admin = await open_connection(database_url)
     words = [f"{number} " for number in range(300)]
     kills = 0
@@ -312,7 +322,7 @@ async def test_killed_connections_lose_and_double_nothing(log: EventLog, run: Ru
 
 
 async def test_a_commit_whose_answer_got_lost_is_not_repeated(log: EventLog, run: Run, proxy: PostgresProxy) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     proxy.lose_answer_to("COMMIT;")
     writer.append(TextDelta("once"), STEP)
     await asyncio.sleep(0)
@@ -323,7 +333,7 @@ async def test_a_commit_whose_answer_got_lost_is_not_repeated(log: EventLog, run
 
 
 async def test_a_database_that_is_away_a_moment_is_waited_for(log: EventLog, run: Run, proxy: PostgresProxy) -> None:
-    writer = await log.open(run.id, run.workspace_id, 1)
+    writer = await opened(log, run)
     await proxy.close()
     writer.append(TextDelta("Hi"), STEP)
     with pytest.raises(TimeoutError):
@@ -334,18 +344,10 @@ async def test_a_database_that_is_away_a_moment_is_waited_for(log: EventLog, run
     assert said(await stored(run)) == "Hi"
 
 
-async def test_a_run_is_opened_once_the_database_is_back(log: EventLog, run: Run, proxy: PostgresProxy) -> None:
-    await proxy.close()
-    opening = asyncio.create_task(log.open(run.id, run.workspace_id, 1))
-    await asyncio.sleep(0.1)
-    await proxy.open()
-    assert (await opening).last_seq == 1
-
-
 async def test_a_database_that_stays_away_fails_the_writers(memory_bus: Bus, run: Run, proxy: PostgresProxy) -> None:
     log = EventLog(memory_bus, give_up_s=0.2)
     await log.start()
-    writers = [await log.open(run.id, run.workspace_id, 1), await log.open(run.id, run.workspace_id, 1)]
+    writers = [await opened(log, run), await opened(log, run)]
     await proxy.close()
     for writer in writers:
         writer.append(TextDelta("Hi"), STEP)
@@ -363,7 +365,7 @@ async def test_a_database_that_stays_away_fails_the_writers(memory_bus: Bus, run
 async def test_many_runs_at_once_stay_whole(log: EventLog) -> None:
     async def work(number: int) -> None:
         run = await make_run()
-        writer = await log.open(run.id, run.workspace_id, 1)
+        writer = await opened(log, run)
         words = [f"{number}.{word} " for word in range(100)]
         for word in words:
             writer.append(TextDelta(word), STEP)

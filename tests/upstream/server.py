@@ -16,6 +16,7 @@ EXCHANGE_TIMEOUT_S = 10.0
 PATHS = (
     "/v1/chat/completions",
     "/v1/messages",
+    "/v1beta/openai/chat/completions",
     "/v1beta/models/{model}:streamGenerateContent",
     "/api/chat",
 )
@@ -35,6 +36,8 @@ class Exchange:
     # Set once the client has closed the connection before that.
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     closed_at: float | None = None
+    # Of the answer, once it has begun.
+    status: int | None = None
     writes: int = 0
 
 
@@ -109,6 +112,7 @@ async def _play(reply: Reply, request: web.Request, exchange: Exchange) -> web.S
         if isinstance(step, bytes):
             if not response.prepared:
                 await response.prepare(request)
+                exchange.status = reply.status
             if step:
                 await response.write(step)
                 exchange.writes += 1

@@ -44,6 +44,8 @@ XAI = Wire("xai", "/v1", openai.writes, openai.failure, openai.error)
 MISTRAL = Wire("mistral", "/v1", openai.writes, openai.failure, openai.error)
 ANTHROPIC = Wire("anthropic", "", anthropic.writes, anthropic.failure, anthropic.error, may_omit_usage=False)
 GOOGLE = Wire("gemini", "/v1beta", google.writes, google.failure, google.error, names_calls=False)
+# Where Google speaks OpenAI's format, "openai" follows the path of its own.
+GOOGLE_COMPATIBLE = Wire("openai", "/v1beta", openai.writes, openai.failure, openai.error)
 OLLAMA = Wire(
     "ollama_chat",
     "",

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.conftest import MANIFEST
 from tests.e2e.clients.environment import SCRIPTS, run_typescript
-from tests.e2e.conftest import MANIFEST
 from tests.servers.app import Server
 
 

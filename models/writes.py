@@ -1,0 +1,54 @@
+"""Several writes in one statement: for what belongs together, in one message to the server where there were many."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from models.base import Row
+from models.database import Connection, fetch
+
+_PARAMETER = re.compile(r"\$(\d+)")
+
+
+class Writes:
+    """What is to be written, collected first, and then sent within the caller's transaction.
+
+    None of the writes sees what the others do, so a row is written once at most. Foreign keys are checked after all of
+    them.
+    """
+
+    def __init__(self) -> None:
+        self._statements: list[str] = []
+        self._sizes: list[int] = []
+        self._values: list[Any] = []
+
+    def insert(self, row: Row) -> None:
+        """A new row."""
+        self.add(*row.insertion())
+
+    def update(self, row: Row, columns: Mapping[str, Any]) -> None:
+        """These columns of a row, which are set in it at once."""
+        self.add(*row.change(columns))
+
+    def add(self, sql: str, *values: Any) -> None:
+        """A statement written by hand, with ``$1, $2 ...`` for ``values``. Nothing but the last one may be a SELECT."""
+        self._statements.append(sql)
+        self._sizes.append(len(values))
+        self._values += values
+
+    async def send(self, connection: Connection) -> None:
+        """Write all of it. Raises IntegrityError where a constraint is violated, by any of it."""
+        await fetch(connection, _joined(tuple(self._statements), tuple(self._sizes)), *self._values)
+
+
+@cache
+def _joined(statements: tuple[str, ...], sizes: tuple[int, ...]) -> str:
+    """One statement of several, the first of which take as many parameters as ``sizes`` says."""
+    parts, taken = [], 0
+    for statement, size in zip(statements, sizes, strict=True):
+        parts.append(_PARAMETER.sub(lambda number, taken=taken: f"${int(number[1]) + taken}", statement))  # type: ignore[misc]
+        taken += size
+    *first, last = parts
+    named = (f"write_{number} AS ({statement})" for number, statement in enumerate(first))
+    return f"WITH {', '.join(named)} {last}" if first else last

@@ -1,0 +1,135 @@
+"""The short way to write and read rows does what Tortoise does."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tortoise.exceptions import OperationalError
+
+from core.ids import new_id
+from models.base import Row
+from models.database import Connection, IntegrityError, fetch, transaction
+from models.llm_calls import LlmCall, LlmCallStatus
+from models.run_steps import RunStep, StepKind, StepStatus
+from models.runs import Run, RunStatus
+from models.threads import Message, MessageRole, Thread
+from models.writes import Writes
+from tests.streaming.runs import make_run
+
+pytestmark = pytest.mark.usefixtures("pool")
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Values for a new row of a table, and for those columns that change."""
+
+    table: type[Row]
+    columns: dict[str, Any]
+    changes: dict[str, Any]
+
+
+def samples(run: Run) -> list[Sample]:
+    of_workspace = {"workspace_id": run.workspace_id}
+    of_run = of_workspace | {"run_id": run.id}
+    message = {"thread_id": run.thread_id, "position": 0, "role": MessageRole.USER, "text": "Grüße 'n' $1 \\"}
+    step = {"position": 1, "kind": StepKind.MODEL, "name": "a/b", "input": {"messages": 1}, "started_at": AT}
+    call = {"step_id": new_id(), "agent_id": run.agent_id, "provider": "a", "model": "a/b", "started_at": AT}
+    another_run = {name: getattr(run, name) for name in ("agent_id", "agent_version_id", "thread_id", "started_by_id")}
+    ended = {"status": RunStatus.FAILED, "output": [1, "two", None], "finished_at": AT, "failure_retryable": False}
+    return [
+        Sample(Thread, of_workspace | {"title": None}, {"title": "T"}),
+        Sample(Message, of_run | message, {"partial": True, "role": MessageRole.TOOL}),
+        Sample(RunStep, of_run | step, {"status": StepStatus.FAILED, "output": {"a": [1, None]}, "attempt": 2}),
+        Sample(
+            LlmCall,
+            of_run | call | {"status": LlmCallStatus.RUNNING},
+            {
+                "cost_usd": Decimal("0.0000000001"),
+                "input_tokens": 2**40,
+                "duration_ms": 1.5,
+                "failure_code": "INTERNAL",
+            },
+        ),
+        Sample(Run, of_workspace | another_run | {"input": "Hi", "metadata": {"a": None}}, ended),
+    ]
+
+
+async def inserted(connection: Connection, row: Row) -> Row:
+    writes = Writes()
+    writes.insert(row)
+    await writes.send(connection)
+    return row
+
+
+async def stored(row: Row) -> dict[str, Any]:
+    """What Tortoise finds."""
+    found = await type(row).get(id=row.id)
+    return {column: getattr(found, column) for column in found._meta.db_fields}
+
+
+async def test_rows_are_written_and_read_as_tortoise_does() -> None:
+    run = await make_run()
+    async with transaction([run.workspace_id]) as connection:
+        for sample in samples(run):
+            began = datetime.now(UTC)
+            row = await inserted(connection, sample.table(**sample.columns))
+            written = await stored(row)
+            assert written == {column: getattr(row, column) for column in row._meta.db_fields}
+            if "created_at" in written:
+                assert began <= written.pop("created_at") <= began + timedelta(minutes=1)
+            await fetch(connection, f"DELETE FROM {row._meta.db_table} WHERE id = $1", row.id)
+            await sample.table.create(id=row.id, **sample.columns)
+            assert written.items() <= (await stored(row)).items()
+
+            await row.write(connection, sample.changes)
+            assert sample.changes.items() <= (await stored(row)).items()
+            [read] = await sample.table.read(connection, "WHERE id = $1", row.id)
+            assert {column: getattr(read, column) for column in read._meta.db_fields} == await stored(row)
+
+
+async def test_writes_are_sent_as_one_in_whatever_order_and_none_is_left_out() -> None:
+    run = await make_run()
+    writes, heard = Writes(), f"{new_id()}"
+    thread = Thread(workspace_id=run.workspace_id, title="New")
+    another = {name: getattr(run, name) for name in ("workspace_id", "agent_id", "agent_version_id", "started_by_id")}
+    # The thread's own row comes after the one that refers to it.
+    queued = Run(**another, thread_id=thread.id, input="Hi")
+    writes.insert(queued)
+    writes.insert(thread)
+    writes.update(run, {"output_text": heard, "epoch": 5})
+    writes.add("SELECT set_config('app.email', $1, true), $2::int", heard, 1)
+    async with transaction([run.workspace_id]) as connection:
+        await writes.send(connection)
+        assert await fetch(connection, "SELECT current_setting('app.email') AS email") == [{"email": heard}]
+        assert [row.id for row in await Thread.read(connection, "WHERE title = 'New'")] == [thread.id]
+        assert (await Run.get(id=queued.id)).thread_id == thread.id
+        assert ((await stored(run))["output_text"], run.output_text, run.epoch) == (heard, heard, 5)
+
+
+async def test_when_one_write_fails_none_is_done() -> None:
+    run = await make_run()
+    writes = Writes()
+    writes.update(run, {"epoch": 9})
+    writes.insert(Thread(id=run.thread_id, workspace_id=run.workspace_id))
+    with pytest.raises(IntegrityError):
+        async with transaction([run.workspace_id]) as connection:
+            await writes.send(connection)
+    async with transaction([run.workspace_id]):
+        assert (await stored(run))["epoch"] == 1
+
+
+async def test_rows_of_other_tenants_are_neither_read_nor_written() -> None:
+    run, other = await make_run(), await make_run()
+    writes = Writes()
+    writes.insert(Thread(workspace_id=run.workspace_id))
+    async with transaction([other.workspace_id]) as connection:
+        assert await Run.read(connection, "WHERE id = $1", run.id) == []
+        await run.write(connection, {"epoch": 7})
+    with pytest.raises(OperationalError, match="row-level security"):
+        async with transaction([other.workspace_id]) as connection:
+            await writes.send(connection)
+    async with transaction([run.workspace_id]) as connection:
+        assert [row.epoch for row in await Run.read(connection, "WHERE id = $1", run.id)] == [1]
