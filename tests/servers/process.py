@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tests.servers.app import SECRET_KEYS, Address
+from tests.servers.app import NO_LIMIT, SECRET_KEYS, Address
 from tests.servers.command import Command, command
 from tests.upstream.server import Upstream
 
@@ -76,6 +76,8 @@ def _settings(database_url: str, upstream: Upstream) -> dict[str, str]:
         "SCRIPTED_PROVIDER": "true",
         "DATABASE_POOL_SIZE": "5",
         "PROVIDER_RETRY_PAUSE_S": "0.02",
+        "CALLER_BURST_COST": str(NO_LIMIT),
+        "CALLER_COST_PER_SECOND": str(NO_LIMIT),
         # Runs that a test left hanging need not be waited for.
         "SHUTDOWN_GRACE_S": "0",
     }
