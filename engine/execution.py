@@ -14,10 +14,14 @@ class CancelRequested(Exception):
 
 @dataclass(slots=True)
 class Execution:
-    """A claimed run while it is executed here: its log, and the means to stop it from outside."""
+    """A claimed run while it is executed here: its log, and the means to stop it from outside.
+
+    ``begun``: called once the run's first step has begun.
+    """
 
     claim: Claim
     writer: RunWriter
+    begun: Callable[[], None] = lambda: None
     cancel_requested: bool = False
     _reading: asyncio.Timeout | None = field(default=None, repr=False)
 

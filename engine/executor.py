@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
@@ -34,6 +35,10 @@ RETURN_S = 3.0
 # A run over which so many executors died is taken to be the reason.
 MOST_LOST_WORKERS = 5
 
+# How many runs are begun at once: that costs most of all, and a burst of them must not hold up streams and requests.
+# More are taken, some at a time, once half of these have begun.
+MOST_BEGINNING = 8
+
 _INTERNAL = Failure(ErrorCode.INTERNAL, "Something went wrong on our side; the run may be repeated.", retryable=True)
 _GIVEN_UP = Failure(
     ErrorCode.INTERNAL, f"The run was given up: {MOST_LOST_WORKERS} workers died executing it.", retryable=False
@@ -56,6 +61,8 @@ class Executor:
         self._limits = Limits(settings.workspace_run_concurrency, settings.agent_run_concurrency)
         self._supervised: dict[UUID, asyncio.Task[None]] = {}
         self._executions: dict[UUID, Execution] = {}
+        # Claimed, and not begun yet.
+        self._beginning: set[UUID] = set()
         self._done: list[str] = []
         self._wake = asyncio.Event()
         # Whether others can see that we live.
@@ -134,10 +141,21 @@ class Executor:
     async def _claim(self) -> None:
         self._wake.clear()
         free = self._settings.run_concurrency - len(self._supervised)
-        if free <= 0:
+        if free <= 0 or len(self._beginning) > MOST_BEGINNING // 2:
             return
-        for claim in await claims.claim(self.id, free, self._limits, working_on=self._supervised):
+        places = min(free, MOST_BEGINNING - len(self._beginning))
+        taken = await claims.claim(self.id, places, self._limits, working_on=self._supervised)
+        for claim in taken:
+            self._beginning.add(claim.run_id)
             self._supervised[claim.run_id] = asyncio.create_task(self._supervise(claim))
+        if len(taken) == places and len(self._beginning) <= MOST_BEGINNING // 2:
+            # There may be more, and others have begun meanwhile.
+            self._wake.set()
+
+    def _begun(self, run_id: UUID) -> None:
+        self._beginning.discard(run_id)
+        if len(self._beginning) == MOST_BEGINNING // 2:
+            self._wake.set()
 
     async def _sweep(self) -> None:
         if asyncio.get_running_loop().time() - self._alive.since >= RETURN_S:
@@ -179,6 +197,7 @@ class Executor:
             log.warning("run interrupted; it will be resumed", error=repr(error), exc_info=not is_transient(error))
         finally:
             self._executions.pop(claim.run_id, None)
+            self._beginning.discard(claim.run_id)
             del self._supervised[claim.run_id]
             self._wake.set()
 
@@ -187,7 +206,7 @@ class Executor:
             await self._fail(claim, _GIVEN_UP)
             return
         writer = self._event_log.writer(claim.run_id, claim.workspace_id, claim.epoch)
-        self._executions[claim.run_id] = Execution(claim, writer)
+        self._executions[claim.run_id] = Execution(claim, writer, begun=partial(self._begun, claim.run_id))
         run_id = str(claim.run_id)
         # Begun before, it goes on from its first unfinished step; the epoch keeps off whoever began it.
         outcome = await self._engine.start(run_id) or await self._engine.resume(run_id)

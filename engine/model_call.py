@@ -136,6 +136,7 @@ class ModelCaller:
         if event is not None:
             await self._adopt(execution, event)
         attempt.clean_seq = writer.last_seq
+        execution.begun()
         return task, step, attempt
 
     async def _load(self, connection: Connection, run: Run, position: int) -> ModelTask:

@@ -126,6 +126,10 @@ class Documents:
     def __len__(self) -> int:
         return len(self._recent)
 
+    def find(self, text: str) -> Document | None:
+        """The document that ``text`` is, if it is among those that are kept."""
+        return self._recent.get(text)
+
     def get(self, text: str, *, suggest: bool = True) -> Document:
         """The document that ``text`` is. ``suggest``: whether errors may say which names the schema has instead.
 

@@ -6,35 +6,20 @@ that could make a difference (fields with resolvers of their own, arguments, obj
 short way, and the caller is to go the long one.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from graphql import (
     GraphQLError,
     GraphQLNamedOutputType,
-    GraphQLNonNull,
     GraphQLObjectType,
-    GraphQLOutputType,
-    Undefined,
     get_nullable_type,
     is_abstract_type,
-    is_leaf_type,
 )
 from graphql.execution import Executor
 from graphql.execution.collect_fields import CollectedFields, FieldDetails, collect_fields, collect_subfields
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import get_object_definition
-from strawberry.types.field import StrawberryField
 
-
-class _Leaf(NamedTuple):
-    """One field of the answer. ``typename``: what to say, for ``__typename``; otherwise ``attribute`` is asked for."""
-
-    key: str
-    typename: str | None
-    attribute: str
-    is_nullable: bool
-    coerce: Callable[[Any], Any]
+from schema.leaves import Leaf, LongWay, leaf_of, value_of
 
 
 class _Root(NamedTuple):
@@ -45,17 +30,13 @@ class _Root(NamedTuple):
     fields: list[FieldDetails]
 
 
-class _LongWay(Exception):
-    """The executor has to do it."""
-
-
 class EventEncoder:
     """What ``executor``, that of a whole subscription, would answer to each of its events."""
 
     def __init__(self, executor: Executor[Any]) -> None:
         self._executor = executor
         # None: the long way.
-        self._leaves: dict[type, list[_Leaf] | None] = {}
+        self._leaves: dict[type, list[Leaf] | None] = {}
         self._root = _root_field(executor)
 
     def encode(self, event: object) -> dict[str, Any] | None:
@@ -67,12 +48,12 @@ class EventEncoder:
         if leaves is None or self._root is None:
             return None
         try:
-            return {self._root.key: {leaf.key: _value(event, leaf) for leaf in leaves}}
+            return {self._root.key: {leaf.key: value_of(event, leaf) for leaf in leaves}}
         except Exception:
             # Whatever it was, the executor knows how to tell the client.
             return None
 
-    def _compile(self, kind: type) -> list[_Leaf] | None:
+    def _compile(self, kind: type) -> list[Leaf] | None:
         definition, executor = get_object_definition(kind), self._executor
         if definition is None or self._root is None:
             return None
@@ -89,8 +70,8 @@ class EventEncoder:
                 self._root.fields,
                 executor.hide_suggestions,
             )
-            return [_leaf(runtime_type, key, fields) for key, fields in _grouped(collected).items()]
-        except (_LongWay, GraphQLError, RecursionError):
+            return [leaf_of(runtime_type, key, fields) for key, fields in _grouped(collected).items()]
+        except (LongWay, GraphQLError, RecursionError):
             return None
 
 
@@ -115,37 +96,12 @@ def _root_field(executor: Executor[Any]) -> _Root | None:
         )
         [(key, fields)] = _grouped(collected).items()
         kind = get_nullable_type(root_type.fields[fields[0].node.name.value].type)
-    except (_LongWay, GraphQLError, RecursionError, LookupError, ValueError):
+    except (LongWay, GraphQLError, RecursionError, LookupError, ValueError):
         return None
     return _Root(key, kind, fields)
 
 
 def _grouped(collected: CollectedFields) -> dict[str, list[FieldDetails]]:
     if collected.new_defer_usages:
-        raise _LongWay
+        raise LongWay
     return collected.grouped_field_set
-
-
-def _leaf(parent: GraphQLObjectType, key: str, fields: list[FieldDetails]) -> _Leaf:
-    node = fields[0].node
-    if node.name.value == "__typename":
-        return _Leaf(key, parent.name, "", False, str)
-    definition = parent.fields[node.name.value]
-    field = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    kind: GraphQLOutputType = get_nullable_type(definition.type)
-    if not isinstance(field, StrawberryField) or not field.is_basic_field or definition.args or not is_leaf_type(kind):
-        raise _LongWay
-    is_nullable = not isinstance(definition.type, GraphQLNonNull)
-    return _Leaf(key, None, field.python_name, is_nullable, kind.coerce_output_value)
-
-
-def _value(event: object, leaf: _Leaf) -> Any:
-    if leaf.typename is not None:
-        return leaf.typename
-    value = getattr(event, leaf.attribute)
-    if value is None and leaf.is_nullable:
-        return None
-    coerced = leaf.coerce(value)
-    if value is None or coerced is None or coerced is Undefined:
-        raise _LongWay
-    return coerced

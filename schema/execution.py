@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import strawberry
 from graphql import (
     DocumentNode,
+    FieldNode,
     GraphQLArgument,
     GraphQLError,
     GraphQLInputField,
@@ -20,6 +21,8 @@ from graphql import (
 from graphql import OperationType as GraphQLOperationType
 from graphql.execution import ExecutionResult as CoreResult
 from graphql.execution import Executor as CoreExecutor
+from graphql.execution.collect_fields import FieldDetails
+from graphql.pyutils import Path
 from graphql.type import GraphQLInterfaceType, GraphQLObjectType
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
@@ -35,6 +38,7 @@ from resolvers.costs import charge
 from schema.documents import Documents, InvalidDocument
 from schema.errors import EXCEPTION_HANDLERS, publish
 from schema.event_encoder import EventEncoder
+from schema.leaves import Leaf, LongWay, leaf_of, value_of
 from schema.scalars import SCALARS
 
 T = TypeVar("T")
@@ -44,7 +48,10 @@ _going_on: set[asyncio.Task[Any]] = set()
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
-    """graphql-core's executor, which need not work for most events of a subscription, and keeps nothing of them."""
+    """graphql-core's executor, with short ways for objects and events of which only leaves are selected.
+
+    It keeps nothing of events that are over.
+    """
 
     @classmethod
     def build(  # type: ignore[override]  # it takes all that the base class takes
@@ -61,6 +68,11 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             more["hide_suggestions"] = not context.runtime.settings.introspection
         return super().build(schema, document, root, context, *rest, **more)
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # By the id of what is selected: that, and its leaves if it has no others.
+        self._leaves: dict[int, tuple[object, list[Leaf] | None]] = {}
+
     @cached_property
     def _encoder(self) -> EventEncoder:
         return EventEncoder(self)
@@ -72,7 +84,36 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         executor = super().build_per_event_executor(payload)
         # Its keys are ids of lists that are made anew for each event, so what one event adds helps no other.
         executor._relevant_sub_fields = {}
+        cast(Executor, executor)._leaves = {}
         return executor
+
+    def execute_fields(
+        self,
+        parent_type: GraphQLObjectType,
+        source_value: Any,
+        path: Path | None,
+        grouped_field_set: dict[str, list[FieldDetails]],
+        position_context: Any,
+    ) -> Any:
+        """As the base class; in one go where all fields are leaves that are read from attributes."""
+        known = self._leaves.get(id(grouped_field_set))
+        if known is None:
+            # The fields are kept along, so that their id remains theirs.
+            known = self._leaves[id(grouped_field_set)] = grouped_field_set, _leaves_of(parent_type, grouped_field_set)
+        if known[1] is not None and source_value is not None and self.middleware_manager is None:
+            try:
+                return {leaf.key: value_of(source_value, leaf) for leaf in known[1]}
+            except Exception:
+                # Whatever it was, the base class knows how to tell the client.
+                self._leaves[id(grouped_field_set)] = grouped_field_set, None
+        return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
+
+
+def _leaves_of(parent: GraphQLObjectType, fields: dict[str, list[FieldDetails]]) -> list[Leaf] | None:
+    try:
+        return [leaf_of(parent, key, details) for key, details in fields.items()]
+    except LongWay:
+        return None
 
 
 class _Executed:
@@ -134,6 +175,15 @@ class Schema(strawberry.Schema):
         except InvalidDocument:
             return False
         return True
+
+    def asks_nothing(self, text: str | None, operation_name: str | None) -> bool:
+        """Whether a document that is known asks for names of the schema alone, which are the same for everybody."""
+        document = self.documents.find(text or "")
+        operation = get_operation_ast(document.node, operation_name) if document else None
+        selections = operation.selection_set.selections if operation else ()
+        return bool(selections) and all(
+            isinstance(field, FieldNode) and field.name.value.startswith("__") for field in selections
+        )
 
     def is_subscription(self, text: str | None, operation_name: str | None) -> bool:
         """Whether the operation that is asked for has many results; not so where none can be made out."""

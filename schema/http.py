@@ -117,6 +117,9 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             raise RequestRefused(406, f"Answers are {' or '.join(RESPONSES)}; Accept names neither.")
         operation = await read_operation(request)
         context = await self.get_context(request)
+        # Before its document is found: which ones there are may depend on who calls.
+        if operation.extensions or not self.schema.asks_nothing(operation.query, operation.operation_name):
+            await _authenticate(request, context)
         failure = await self._find_document(operation, context)
         try:
             if media_type:
@@ -175,19 +178,15 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         return cast(AsyncGenerator[ExecutionResult, None], results)
 
     async def get_context(self, request: HTTPConnection, response: Response | WebSocket | None = None) -> Context:
-        """The operation's context; on a WebSocket, where each operation gets its own, only the process's parts."""
+        """The operation's context, without a caller; on a WebSocket, where each operation gets its own, the process's
+        parts.
+        """
         runtime: Runtime = request.app.state.runtime
         if request.scope["type"] == "websocket":
             context = Context(runtime, address=address_of(request))
             structlog.contextvars.bind_contextvars(request_id=context.request_id)
             return context
-        context = Context(runtime, request_id=request_id_of(request), address=address_of(request))
-        try:
-            credentials = credentials_of(request.headers, request.headers.get("origin"))
-            context.principal = await principals.authenticate(runtime.keys, credentials) if credentials else None
-        except Unauthenticated as error:
-            context.rejection = error
-        return context
+        return Context(runtime, request_id=request_id_of(request), address=address_of(request))
 
     def decode_json(self, data: str | bytes) -> object:
         """Raises JSONDecodeError for what is no JSON, or has too many values."""
@@ -200,6 +199,15 @@ class GraphQLEndpoint(GraphQL[Context, None]):
 
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
+
+
+async def _authenticate(request: Request, context: Context) -> None:
+    """Finds out who calls, or why their token is not accepted."""
+    try:
+        credentials = credentials_of(request.headers, request.headers.get("origin"))
+        context.principal = await principals.authenticate(context.runtime.keys, credentials) if credentials else None
+    except Unauthenticated as error:
+        context.rejection = error
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -147,11 +147,13 @@ class _Tail:
         while True:
             if self._behind and (page := await self._read_page()):
                 return page
+            poll_at = self._poll_at
             try:
-                async with asyncio.timeout_at(min(deadline, self._poll_at)):
+                async with asyncio.timeout_at(min(deadline, poll_at)):
                     message = await self._subscription.get()
             except TimeoutError:
-                if self._clock() >= deadline:
+                # Not by the clock: timers may be some tenths of a millisecond ahead of it.
+                if deadline <= poll_at:
                     return []
                 self._behind = True
             else:

@@ -145,3 +145,30 @@ def test_entries_may_be_set_apart_by_spaces() -> None:
         .verify_access_token(ring(entry("b")).issue_access_token(UUID(int=0), new_id(), MINUTES)[0])
         .user_id
     )
+
+
+def test_a_token_that_was_found_right_is_looked_at_again_when_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Tomorrow":
+            return cls.fromtimestamp(datetime.now(tz).timestamp() + 86_400, tz)
+
+    keys = ring(entry("a"))
+    token, _ = keys.issue_access_token(new_id(), new_id(), MINUTES)
+    assert keys.verify_access_token(token) == keys.verify_access_token(token) == keys._verify_access_token(token)
+    with pytest.raises(Unauthenticated, match="not valid"):
+        keys.verify_access_token(token[:-2])
+    monkeypatch.setattr("core.auth.datetime", Tomorrow)
+    with pytest.raises(Unauthenticated, match="expired"):
+        keys.verify_access_token(token)
+
+
+def test_neither_tokens_nor_what_is_no_token_are_kept() -> None:
+    keys = ring(entry("a"))
+    token, _ = keys.issue_access_token(new_id(), new_id(), MINUTES)
+    keys.verify_access_token(token)
+    with pytest.raises(Unauthenticated):
+        keys.verify_access_token("\ud800")
+    [kept] = keys._verified
+    assert len(kept) == 32
+    assert token not in str(vars(keys))

@@ -17,6 +17,8 @@ from tests.operations import RUN, create_agent, start_run
 from tests.servers.app import Server
 
 MODEL = "local/smollm2-135m"
+# One begins it, with its scope for row-level security, and one ends it.
+STATEMENTS_PER_TRANSACTION = 3
 RUN_PARTS = f"{RUN} agentVersion {{ fallbackModels }} thread {{ messages {{ nodes {{ text run {{ id lastSeq }} }} }} }}"
 OPERATIONS = {
     "runs": f"query ($id: ID!) {{ workspace(id: $id) {{ runs {{ totalCount nodes {{ {RUN_PARTS} }} }} }} }}",
@@ -123,3 +125,36 @@ async def test_the_rows_of_each_parent_are_its_own(many: tuple[Member, list[str]
         assert [message["text"] for message in thread["newest"]["nodes"]] == [thread["title"]]
         assert [step["name"] for step in run["steps"]["nodes"]] == [MODEL]
         assert (run["usage"]["llmCalls"], run["lastSeq"]) == (1, 1)
+
+
+async def test_what_is_the_same_for_everybody_takes_no_statement(
+    few: tuple[Member, list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    member, _ = few
+    await member.client.execute("{ __typename }")
+    assert await statements(caplog, member, "{ __typename }") == 0
+    assert await statements(caplog, member, "{ __typename viewer { id } }") > 0
+    assert await statements(caplog, member, "{ ...A } fragment A on Query { viewer { id } }") > 0
+    assert (await member.client.execute("{ __typename viewer { id } }"))["viewer"] == {"id": member.user_id}
+
+
+async def test_twenty_threads_with_run_cost_and_message_take_so_many_statements(
+    few: tuple[Member, list[str]], many: tuple[Member, list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    query = """query ($id: ID!) {
+      workspace(id: $id) {
+        threads(first: 20) {
+          nodes {
+            id title
+            runs(first: 1) { nodes { id status usage { costUsd } } }
+            messages(last: 1) { nodes { id text } }
+          }
+        }
+      }
+    }"""
+    counts = [await statements(caplog, member, query, id=member.workspace_id) for member, _ in (few, many)]
+    assert counts[0] == counts[1]
+    # The session, the workspace, and a page of threads, runs, costs and messages.
+    assert counts[1] <= 6 * STATEMENTS_PER_TRANSACTION
+    data = await many[0].client.execute(query, id=many[0].workspace_id)
+    assert len(data["workspace"]["threads"]["nodes"]) == 20

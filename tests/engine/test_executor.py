@@ -9,11 +9,13 @@ import pytest
 from core.events import ModelEvent, RunRewound, TextDelta
 from engine import executor as executor_module
 from engine import housekeeping
+from engine.executor import MOST_BEGINNING
 from models.notifications import Notification
 from models.runs import Run, RunStatus
 from providers.port import ModelRequest
 from providers.scripted import Script
 from services import claims
+from services.claims import Claim
 from tests.engine.lab import STOP, Lab, execute_sql, executing, make_lab, saying, until
 
 SLOW = saying(*(["word "] * 20), pause_s=0.05)
@@ -54,6 +56,30 @@ async def test_no_more_runs_at_once_than_it_may(url: str, lab: Lab) -> None:
         for run in started:
             assert (await lab.ending(run)).check().run.status is RunStatus.SUCCEEDED
     assert gate.most_inside == 2
+
+
+async def test_a_burst_is_begun_some_at_a_time_and_all_of_it_is(
+    url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places: list[int] = []
+    claim = claims.claim
+
+    async def watched(executor_id: str, free: int, *args: Any, **options: Any) -> list[Claim]:
+        places.append(free)
+        return await claim(executor_id, free, *args, **options)
+
+    monkeypatch.setattr(claims, "claim", watched)
+    gate = Gate()
+    agent = await lab.agent("scripted/gate")
+    burst = [await lab.start(agent) for _ in range(3 * MOST_BEGINNING)]
+    async with executing(url, lab.bus, {"gate": gate}, run_concurrency=100):
+        # Begun, they make room for others although none has ended.
+        await until(gate.holds(len(burst)))
+        gate.opened.set()
+        for run in burst:
+            assert (await lab.ending(run)).check().run.status is RunStatus.SUCCEEDED
+    assert min(places) >= MOST_BEGINNING // 2
+    assert max(places) == MOST_BEGINNING
 
 
 async def test_a_flood_of_one_workspace_does_not_keep_another_from_its_run(url: str, lab: Lab) -> None:

@@ -86,10 +86,10 @@ def executor_of(document: str) -> Any:
 
 
 def by_graphql_core(document: str, event: object) -> ExecutionResult:
-    executor = executor_of(document)
-    per_event = super(Executor, executor).build_per_event_executor(event)
-    assert isinstance(per_event, StrawberryGraphQLCoreExecutionContext)
-    result = per_event.execute_operation(False)
+    plain = StrawberryGraphQLCoreExecutionContext
+    executor = plain.build(schema._schema, parse(document), raw_variable_values=VARIABLES)
+    assert isinstance(executor, plain)
+    result = executor.build_per_event_executor(event).execute_operation(False)
     assert isinstance(result, ExecutionResult)
     return result
 

@@ -37,7 +37,8 @@ class Reply:
     @property
     def text(self) -> str:
         """The same as JSON, without what is new at each request."""
-        return re.sub(r'"requestId": "\w+"', '"requestId": ""', json.dumps(self.payloads, sort_keys=True))
+        text = re.sub(r'"requestId": "\w+"', '"requestId": ""', json.dumps(self.payloads, sort_keys=True))
+        return re.sub(r'"remaining": \d+', '"remaining": 0', text)
 
     @property
     def data(self) -> Json:

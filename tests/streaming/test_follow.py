@@ -154,6 +154,17 @@ async def test_only_deltas_wait_and_not_the_first(bus: Bus, run: Run, writer: Ru
         assert monotonic() - first_at < 1 or appended_at - first_at > 0.5  # too busy a machine to tell
 
 
+async def test_the_log_is_left_alone_when_a_delta_is_due(bus: Bus, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bus.subscribe(channel(run.id)) as subscription:
+        tail = following._Tail(bus, subscription, run.id, run.workspace_id, 0)
+        await tail.begin()
+        assert [event.seq for event in await tail.next()] == [1]
+        monkeypatch.setattr(following, "read", None)
+        # Timers go off a little ahead of the clock.
+        monkeypatch.setattr(tail, "_clock", lambda: 0.0)
+        assert await tail.next(asyncio.get_running_loop().time() + 0.01) == []
+
+
 async def test_a_slow_reader_gets_fewer_and_longer_deltas(bus: Bus, run: Run, writer: RunWriter) -> None:
     async with aclosing(follow(bus, run.id, run.workspace_id, after=1)) as events:
         writer.append(TextDelta("first "), STEP)

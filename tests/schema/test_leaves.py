@@ -1,0 +1,159 @@
+"""Objects of leaves, completed in one go: what comes of it is what graphql-core makes of it, field by field."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any
+
+import orjson
+import pytest
+import strawberry
+from graphql import ExecutionResult, parse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from schema.execution import Executor, Schema
+from schema.scalars import JSON, Long
+
+
+@strawberry.enum
+class Colour(Enum):
+    RED = "RED"
+    BLUE = "BLUE"
+
+
+@strawberry.type
+class Box:
+    name: str
+    size: Long | None
+    price: Decimal
+    at: datetime | None
+    colour: Colour
+    content: JSON | None
+    labels: list[str]
+
+    @strawberry.field
+    def shout(self, times: int = 1) -> str:
+        return self.name.upper() * times
+
+    @strawberry.field
+    def inner(self) -> "Box":
+        return self
+
+
+@strawberry.type
+class Lid:
+    name: str
+
+
+Thing = Annotated[Box | Lid, strawberry.union("Thing")]
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def boxes(self) -> list[Box | None]:
+        raise NotImplementedError
+
+    @strawberry.field
+    def things(self) -> list[Thing]:
+        raise NotImplementedError
+
+
+SCHEMA = Schema(Query)
+# Now and then a value of a wrong type, or none where there must be one.
+_BROKEN: list[Any] = [None, object(), "2", 1.5]
+
+
+def or_broken(right: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 15).flatmap(lambda number: st.sampled_from(_BROKEN) if number == 0 else right)
+
+
+BOXES = st.builds(
+    Box,
+    name=or_broken(st.text(max_size=3)),
+    size=or_broken(st.none() | st.integers(-(2**60), 2**60)),
+    price=or_broken(st.decimals(allow_nan=False, allow_infinity=False, places=3)),
+    at=or_broken(st.none() | st.just(datetime(2026, 1, 31, tzinfo=UTC))),
+    colour=or_broken(st.sampled_from(Colour)),
+    content=or_broken(st.none() | st.just({"a": [1]})),
+    labels=or_broken(st.lists(st.text(max_size=2), max_size=2)),
+)
+LIDS = st.builds(Lid, name=or_broken(st.text(max_size=3)))
+
+
+@st.composite
+def selections(draw: st.DrawFn, depth: int = 0) -> str:
+    parts = []
+    for _ in range(draw(st.integers(1, 5))):
+        alias = draw(st.sampled_from(["", "", "a: ", "b: "]))
+        directive = draw(st.sampled_from(["", "", "@skip(if: $no)", "@skip(if: $yes)", "@include(if: $no)"]))
+        plain = ["name", "size", "price", "at", "colour", "content", "__typename"]
+        kind = draw(st.integers(0, 12))
+        if kind == 0:
+            parts.append(f"{alias}labels {directive}")
+        elif kind == 1:
+            parts.append(f"{alias}shout(times: $times) {directive}")
+        elif kind == 2 and depth < 2:
+            parts.append(f"{alias}inner {directive} {{ {draw(selections(depth + 1))} }}")
+        elif kind == 3 and depth < 2:
+            parts.append(f"... on Box {directive} {{ {draw(selections(depth + 1))} }}")
+        elif kind == 4:
+            parts.append(f"...Common {directive}")
+        else:
+            parts.append(f"{alias}{draw(st.sampled_from(plain))} {directive}")
+    return " ".join(parts)
+
+
+def result(kind: type[StrawberryGraphQLCoreExecutionContext], document: str) -> ExecutionResult:
+    executor: Any = kind.build(SCHEMA._schema, parse(document))
+    assert isinstance(executor, kind), executor
+    found = executor.execute_operation()
+    assert isinstance(found, ExecutionResult)
+    return found
+
+
+def same(document: str, boxes: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = SCHEMA._schema.query_type.fields  # type: ignore[union-attr]
+    for name in ("boxes", "things"):
+        monkeypatch.setattr(fields[name], "resolve", lambda *_: boxes)
+    expected, actual = (result(kind, document) for kind in (StrawberryGraphQLCoreExecutionContext, Executor))
+    assert orjson.dumps(actual.data, default=str) == orjson.dumps(expected.data, default=str)
+    assert actual.errors == expected.errors
+    assert [str(error) for error in actual.errors or ()] == [str(error) for error in expected.errors or ()]
+
+
+HEAD = "query ($yes: Boolean = true, $no: Boolean = false, $times: Int = 2)"
+COMMON = "fragment Common on Box { name kind: __typename size @skip(if: $no) }"
+
+
+@settings(max_examples=150, deadline=None)
+@given(selections(), st.lists(st.none() | BOXES, max_size=4))
+def test_lists_of_objects_are_those_of_graphql_core_to_the_byte(selected: str, boxes: list[Any]) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        same(f"{HEAD} {{ boxes {{ {selected} }} }} {COMMON}", boxes, monkeypatch)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(BOXES | LIDS, max_size=4))
+def test_so_are_those_of_several_types(things: list[Any]) -> None:
+    document = f"{HEAD} {{ things {{ ... on Lid {{ name }} ...Common }} }} {COMMON}"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        same(document, things, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("selected", "is_short"),
+    [("name size colour", True), ("name __typename", True), ("name labels", False), ("name shout", False)],
+)
+def test_the_short_way_is_taken_where_only_leaves_are_selected(
+    selected: str, is_short: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr("schema.execution.value_of", lambda source, leaf: taken.append(leaf.key))
+    fields = SCHEMA._schema.query_type.fields  # type: ignore[union-attr]
+    box = Box(name="a", size=None, price=Decimal(1), at=None, colour=Colour.RED, content=None, labels=[])
+    monkeypatch.setattr(fields["boxes"], "resolve", lambda *_: [box, box])
+    result(Executor, f"{{ boxes {{ {selected} }} }}")
+    assert taken == (selected.split() * 2 if is_short else [])
