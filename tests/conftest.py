@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from engine import durable
 from models import database
 from tests.e2e.endpoint import add_probe
 from tests.servers.app import Server, serve, settings_for
 from tests.servers.postgres import URL_VARIABLE, TestPostgres, create_database, drop_database
+from tests.servers.process import ServerProcess, serve_in_process
+from tests.upstream.server import Upstream, run_upstream
 
 MANIFEST = Path(__file__).parents[1] / "clients" / "typescript" / "src" / "generated" / "persisted-documents.json"
 STALLED_CLIENT_TIMEOUT_S = 2.0
@@ -76,3 +79,27 @@ async def server(database_url: str, pool: None) -> AsyncIterator[Server]:
         add_probe(running)
         yield running
     await database.connect(database_url, pool_size=10)
+
+
+@pytest.fixture(scope="session")
+async def upstream() -> AsyncIterator[Upstream]:
+    """One fake upstream per test process. Tests keep apart by the model names that `Upstream.serve` gives them."""
+    async with run_upstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def executing_url(worker_id: str) -> AsyncIterator[str]:
+    """A database for servers that execute runs."""
+    name = f"executing_{worker_id}"
+    url = await create_database(name)
+    await durable.migrate(url)
+    yield url
+    await drop_database(name)
+
+
+@pytest.fixture(scope="session")
+async def executing(executing_url: str, upstream: Upstream) -> AsyncIterator[ServerProcess]:
+    """A server that executes runs, in a process of its own; the models of ``upstream`` are openai_compatible/ there."""
+    async with serve_in_process(executing_url, upstream) as running:
+        yield running

@@ -21,10 +21,9 @@ from tests.chaos.experiment import Experiment
 from tests.chaos.figures import Figures
 from tests.servers.postgres import TestPostgres, create_database
 from tests.servers.redis import RedisServer, redis_server
-from tests.upstream.fixtures import upstream
 from tests.upstream.server import Upstream
 
-__all__ = ["redis_server", "upstream"]
+__all__ = ["redis_server"]
 
 SEED = os.environ.get("CHAOS_SEED", "1")
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))

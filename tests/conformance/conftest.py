@@ -20,7 +20,6 @@ from tests.conformance.subjects import (
     WireSubject,
 )
 from tests.upstream.certificates import Certificate, make_certificate
-from tests.upstream.fixtures import upstream as upstream
 from tests.upstream.server import Upstream, run_upstream
 from tests.upstream.wires import ANTHROPIC, OPENAI, WIRES, Wire
 

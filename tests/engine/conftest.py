@@ -9,7 +9,6 @@ from streaming.bus import Bus
 from tests.engine.lab import Lab, execute_sql, make_lab
 from tests.servers.postgres import create_database, drop_database
 from tests.servers.redis import redis_server as redis_server
-from tests.upstream.fixtures import upstream as upstream
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,8 @@ from schema.documents import Documents, InvalidDocument
 from schema.schema import schema
 from tests.accounts import Member, sign_up
 from tests.client import Socket
-from tests.e2e.conftest import executing, executing_url, upstream
 from tests.security.bombs import DOCUMENTS, bodies, body_of, codes_of
 from tests.servers.process import ServerProcess
-
-__all__ = ["executing", "executing_url", "upstream"]
 
 ROOM = 10
 BOMB_S = 0.05

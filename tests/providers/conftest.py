@@ -1,1 +1,0 @@
-from tests.upstream.fixtures import upstream as upstream
