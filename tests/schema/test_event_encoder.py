@@ -14,11 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from resolvers.context import Context
 from schema import run_events
 from schema.event_encoder import EventEncoder
 from schema.execution import Executor, Schema
 from schema.schema import schema
+from streaming.buckets import LocalBuckets
 from tests.e2e.endpoint import Mutation, Query, Subscription, Tick
+from tests.servers.app import settings_for
 
 TYPES = ("TextDelta", "ReasoningDelta", "ToolCalled", "ToolReturned", "RunRewound", "RunFinished", "RunEvent")
 LEAVES = {
@@ -144,9 +147,8 @@ async def test_subscriptions_take_the_short_way(monkeypatch: pytest.MonkeyPatch)
     def refuse(*_: object) -> None:
         raise AssertionError("An event went the long way.")
 
-    # For what is made of the error, should there be one.
-    context = SimpleNamespace(request_id="")
-
+    runtime: Any = SimpleNamespace(settings=settings_for(""), buckets=LocalBuckets())
+    context = Context(runtime)
     monkeypatch.setattr(StrawberryGraphQLCoreExecutionContext, "build_per_event_executor", refuse)
     results = await PROBE.subscribe("subscription { ticks(to: 2) { number } }", context_value=context)
     assert isinstance(results, AsyncGenerator)
