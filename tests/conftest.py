@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,6 +23,9 @@ _POSTGRES = pytest.StashKey[TestPostgres]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background jobs ignore Ctrl-C, and so would all that they start, tests of Ctrl-C included.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if URL_VARIABLE in os.environ or config.option.collectonly or config.option.help:
         return
     server = TestPostgres()
