@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import socket
 import sys
 from argparse import Namespace
@@ -125,6 +126,9 @@ async def serving(app: Starlette, listener: socket.socket, settings: Settings) -
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await server.is_ready.wait()
+            # What is loaded stays. Full collections would look at all of it again, and all connections wait meanwhile.
+            gc.collect()
+            gc.freeze()
             # Whoever waits for it may be cancelled. The server may not, or it would drop its requests.
             yield asyncio.shield(task)
         finally:
