@@ -25,6 +25,8 @@ ANSWER_TIMEOUT_S = 0.25
 """How long Redis may take; what is asked meanwhile waits, so that this is the most that an outage costs a request."""
 PAUSE_S = 1.0
 """How long Redis is left alone after it failed."""
+ROUNDING_S = 1e-6
+"""Who waited until there is room is not sent away for what sums of fractions come to; the script says it too."""
 _PREFIX = "synapse:bucket:"
 _TAKE = """
 local now = redis.call('TIME')
@@ -33,7 +35,7 @@ local amount, capacity, leak = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(AR
 local empty_at = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0))
 local filled_until = empty_at + amount / leak
 local wait = filled_until - now - capacity / leak
-if wait > 0 then
+if wait > 0.000001 then
   return {string.format('%.6f', wait), string.format('%.6f', capacity - (empty_at - now) * leak)}
 end
 redis.call('SET', KEYS[1], string.format('%.6f', filled_until), 'PX', math.ceil((filled_until - now) * 1000) + 1000)
@@ -81,9 +83,10 @@ class LocalBuckets:
         empty_at = max(now, self._empty_at.get(name, 0.0))
         filled_until = empty_at + amount / rate.leak
         wait_s = filled_until - now - rate.capacity / rate.leak
-        if wait_s <= 0:
+        if wait_s <= ROUNDING_S:
+            wait_s = 0.0
             self._empty_at[name] = empty_at = filled_until
-        return Taken(max(wait_s, 0.0), int(rate.capacity - (empty_at - now) * rate.leak))
+        return Taken(wait_s, int(rate.capacity - (empty_at - now) * rate.leak))
 
     async def aclose(self) -> None:
         pass
