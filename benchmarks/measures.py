@@ -38,12 +38,14 @@ def _streams(system: System, upstream_port: int, **job: Any) -> Figures:
     # What its streams leave a server to do when they have ended is theirs too.
     system.settle()
     after, tokens = system.cpu_s(), done["tokens"]
+    used = {kind: after[kind] - before[kind] for kind in after}
+    used["all"] = sum(used.values())
     return {
         "tokens_per_s": tokens / done["wall_s"],
         "first_token_ms": done["first_token_s"] * 1000,
         "lag_p50_ms": done["lag_p50_s"] * 1000,
         "lag_p99_ms": done["lag_p99_s"] * 1000,
-        **{f"{kind}_cpu_s_per_1000_tokens": (after[kind] - before[kind]) / tokens * 1000 for kind in after},
+        **{f"{kind}_cpu_s_per_1000_tokens": seconds / tokens * 1000 for kind, seconds in used.items()},
     }
 
 

@@ -23,7 +23,13 @@ PLOTS = {
 
 CPU: Columns = {
     f"{name} CPU, s/1,000": (f"{kind}_cpu_s_per_1000_tokens", ".3f")
-    for name, kind in (("server", "server"), ("worker", "worker"), ("PostgreSQL", "postgres"), ("Redis", "redis"))
+    for name, kind in {
+        "server": "server",
+        "worker": "worker",
+        "PostgreSQL": "postgres",
+        "Redis": "redis",
+        "all": "all",
+    }.items()
 }
 FLAT_OUT: Columns = {"tokens/s": ("tokens_per_s", ",.0f"), **CPU, "first token, ms": ("first_token_ms", ".1f")}
 PACED: Columns = {

@@ -112,7 +112,7 @@ def synapse(
     folder.mkdir()
     with ExitStack() as stack:
         database_url, postgres_pid = stack.enter_context(postgres(folder / "postgres"))
-        pids: Pids = {"server": [], "worker": [], "postgres": [postgres_pid]}
+        pids: Pids = {"server": [], "postgres": [postgres_pid]}
         environment = _environment(database_url, upstream_port)
         if servers + workers > 1:
             environment["REDIS_URL"], redis_pid = stack.enter_context(redis(folder))
@@ -128,7 +128,8 @@ def synapse(
         cold_start_s = (time.monotonic() - began) / servers
         for _ in range(workers):
             settings = environment | {"DATABASE_POOL_SIZE": str(WORKER_POOL_SIZE)}
-            pids["worker"].append(stack.enter_context(running([PYTHON, "-m", "cli", "worker"], log, **settings)).pid)
+            worker = stack.enter_context(running([PYTHON, "-m", "cli", "worker"], log, **settings))
+            pids.setdefault("worker", []).append(worker.pid)
         started = System(name, "synapse", ports, pids)
         time.sleep(IDLE_S)
         started.settle()
@@ -188,7 +189,7 @@ def _listens(port: int) -> bool:
 
 
 def _rss_mb(pids: Pids) -> dict[str, float]:
-    return {kind: sum(map(rss_mb, pids[kind])) / len(pids[kind]) for kind in ("server", "worker") if pids.get(kind)}
+    return {kind: sum(map(rss_mb, pids[kind])) / len(pids[kind]) for kind in ("server", "worker") if kind in pids}
 
 
 async def account_with_agents(port: int) -> tuple[str, dict[str, str]]:
