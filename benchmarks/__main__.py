@@ -26,7 +26,7 @@ from benchmarks.systems import (
 )
 
 RESULTS = Path(__file__).parent / "results"
-PAGE = ROOT / "docs" / "performance.md"
+DOCS = ROOT / "docs"
 # How many streams each client reads: where there are few clients more, so that it takes long enough to be measured.
 EACH = {1: 16, 16: 2}
 # Where several processes are to be compared with one.
@@ -70,7 +70,7 @@ def main() -> int:
         _note_machine(results)
     report.write(results, out)
     if out == RESULTS:
-        report.publish(results, PAGE)
+        report.publish(results, DOCS)
     sys.stdout.write(f"\n{report.tables(results)}")
     return 0
 

@@ -9,6 +9,7 @@ from benchmarks.endurance import SAMPLE_S
 from benchmarks.marks import MARKS, added_first_token
 from benchmarks.plot import bars, lines
 from benchmarks.results import Results
+from benchmarks.sizing import sizing
 from benchmarks.systems import ONE_PROCESS
 
 Columns = dict[str, tuple[str, str]]
@@ -75,12 +76,20 @@ def write(results: Results, folder: Path) -> None:
         (folder / name).write_text(drawing)
 
 
-def publish(results: Results, page: Path) -> None:
-    """Put plots and tables into a page of Markdown, between the lines that mark their place."""
+def publish(results: Results, docs: Path) -> None:
+    """Put plots and tables into ``performance.md``, and what one core carries into ``operations.md``, if that was
+    measured: between the lines that mark their place.
+    """
+    plots = "".join(f"![{PLOTS[name]}](../benchmarks/results/{name})\n\n" for name in _plots(results))
+    _insert(docs / "performance.md", plots + tables(results))
+    if sized := sizing(results):
+        _insert(docs / "operations.md", sized)
+
+
+def _insert(page: Path, text: str) -> None:
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    plots = "".join(f"![{PLOTS[name]}](../benchmarks/results/{name})\n\n" for name in _plots(results))
-    page.write_text(f"{before}{BEGIN}{plots}{tables(results)}{END}{after}")
+    page.write_text(f"{before}{BEGIN}{text}{END}{after}")
 
 
 def _plots(results: Results) -> dict[str, str]:

@@ -111,24 +111,40 @@ def measured() -> Results:
     return results
 
 
-def test_the_tables_go_to_their_place_in_the_documentation(tmp_path: Path) -> None:
-    results = measured()
-    page = tmp_path / "page.md"
-    page.write_text((ROOT / "docs/performance.md").read_text())
+def test_tables_and_plots_go_to_their_place_in_the_documentation(tmp_path: Path) -> None:
+    results, page = measured(), _copy("performance.md", tmp_path)
     before, after = page.read_text().split(report.BEGIN)[0], page.read_text().split(report.END)[1]
-    report.publish(results, page)
+    report.publish(results, tmp_path)
     for value in (120.0, 121.0):
         results.add("synapse", "soak server", {"rss_samples_mb": value, "events_per_s": 1234.0})
-    report.publish(results, page)
+    report.publish(results, tmp_path)
     text = page.read_text()
-    assert (text.startswith(before + report.BEGIN), text.endswith(report.tables(results) + report.END + after)) == (
-        1,
-        1,
-    )
+    assert text.startswith(before + report.BEGIN)
+    assert text.endswith(report.tables(results) + report.END + after)
     assert "1234" in text
     assert [line for line in text.splitlines() if line.startswith("![")] == [
         f"![{shown}](../benchmarks/results/{name})" for name, shown in report.PLOTS.items()
     ]
+    assert list(tmp_path.iterdir()) == [page]
+
+
+def test_what_a_core_carries_is_told_from_what_tokens_cost(tmp_path: Path) -> None:
+    results = measured()
+    _copy("performance.md", tmp_path)
+    page = _copy("operations.md", tmp_path)
+    results.add("synapse", "paced 64", {"server_cpu_s_per_1000_tokens": 0.2})
+    costs = {"server": 0.1, "worker": 0.125, "postgres": 0.04, "redis": 0.005}
+    figures = {f"{kind}_cpu_s_per_1000_tokens": cost for kind, cost in costs.items()}
+    results.add("synapse, 1 server + 1 worker", "paced 64", figures)
+    report.publish(results, tmp_path)
+    carried = [line.split(" | ")[1] for line in page.read_text().split(report.BEGIN)[1].splitlines()[2:7]]
+    assert carried == ["100 streams", "200 streams", "160 streams", "500 streams", "4,000 streams"]
+
+
+def _copy(page: str, folder: Path) -> Path:
+    copy = folder / page
+    copy.write_text((ROOT / "docs" / page).read_text())
+    return copy
 
 
 def _take_all(received: Received, texts: tuple[str, ...] | list[str]) -> None:
