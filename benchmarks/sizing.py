@@ -39,6 +39,6 @@ def _idle(results: Results) -> str:
     if len(kb) != 2 or kb[0] is None or kb[1] is None:
         return ""
     return (
-        f"\nAn idle subscription takes {kb[0]:.0f} KB of the server on a WebSocket of its own, and {kb[1]:.0f} KB where a "
-        "WebSocket carries a hundred.\n"
+        f"\nAn idle subscription takes {kb[0]:.0f} KB of the server on a WebSocket of its own, and {kb[1]:.0f} KB "
+        "where a WebSocket carries a hundred.\n"
     )
