@@ -17,7 +17,8 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from resolvers.context import Context
 from schema import run_events
 from schema.event_encoder import EventEncoder
-from schema.execution import Executor, Schema
+from schema.execution import Schema
+from schema.executor import Executor
 from schema.schema import schema
 from streaming.buckets import LocalBuckets
 from tests.e2e.endpoint import Mutation, Query, Subscription, Tick
