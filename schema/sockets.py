@@ -18,8 +18,9 @@ from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
+from core.auth import AccessClaims
 from core.errors import RateLimited, SynapseError, Unauthenticated
-from core.principals import Principal
+from core.principals import KeyProof, Principal
 from models.database import is_transient
 from resolvers.context import Context
 from schema.credentials import credentials_of
@@ -27,7 +28,7 @@ from schema.errors import publish
 from schema.execution import Schema
 from schema.persisted_documents import document_of, with_document_id
 from services import principals
-from services.revocations import rights_lost
+from services.revocations import Watch, rights_lost
 
 FORBIDDEN = 4403
 TOO_MANY = 4429
@@ -76,6 +77,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     schema: Schema
     principal: Principal | None = None
     watcher: asyncio.Task[None] | None = None
+    watch: Watch | None = None
     # Under whose name it is counted.
     user: str | None = None
 
@@ -164,10 +166,10 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         return await document_of(documents, self.schema, self.principal, payload.get("query"), extensions) or ""
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
-        context = Context(self.context.runtime, address=self.context.address)
+        context = Context(self.context.runtime, address=self.context.address, recall=self._recall)
         structlog.contextvars.bind_contextvars(request_id=context.request_id)
         try:
-            context.principal = await principals.load(self.principal.proof) if self.principal else None
+            context.principal = await self._find(self.principal.proof) if self.principal else None
         except Exception as error:
             failure = GraphQLError(str(error), original_error=error)
             await operation.send_initial_errors([publish(failure, context.request_id)])
@@ -234,16 +236,24 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             return True
         if self.watcher:
             self.watcher.cancel()
+        self.watch = None
         self.watcher = asyncio.create_task(self._watch(fresh))
         # Who watched until now may not have got round to it.
         await self._end_in(former.lost_in(fresh) if former else frozenset())
         return True
+
+    async def _find(self, proof: AccessClaims | KeyProof) -> Principal:
+        return await (self.watch.find() if self.watch else principals.load(proof))
+
+    async def _recall(self, proof: AccessClaims | KeyProof) -> Principal:
+        return await (self.watch.recall() if self.watch else principals.load(proof))
 
     async def _watch(self, principal: Principal) -> None:
         """Ends what its caller may not see any longer, and in the end the socket: when the session has ended, the token
         or key has expired, or the key was revoked.
         """
         with self.context.runtime.revocations.watch(principal) as watch:
+            self.watch = watch
             try:
                 while True:
                     await self._end_in(await watch.lost())
