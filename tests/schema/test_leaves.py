@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from schema.execution import Executor, Schema
+from schema.execution import Schema
+from schema.executor import Executor
 from schema.scalars import JSON, Long
 
 
@@ -151,7 +152,7 @@ def test_the_short_way_is_taken_where_only_leaves_are_selected(
     selected: str, is_short: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[str] = []
-    monkeypatch.setattr("schema.execution.value_of", lambda source, leaf: taken.append(leaf.key))
+    monkeypatch.setattr("schema.executor.value_of", lambda source, leaf: taken.append(leaf.key))
     fields = SCHEMA._schema.query_type.fields  # type: ignore[union-attr]
     box = Box(name="a", size=None, price=Decimal(1), at=None, colour=Colour.RED, content=None, labels=[])
     monkeypatch.setattr(fields["boxes"], "resolve", lambda *_: [box, box])
