@@ -17,6 +17,7 @@ from core.auth import KeyRing
 from core.envelopes import Envelopes
 from core.logs import configure_logs
 from core.settings import Settings
+from engine.executor import Executor
 from models import database, migrate
 from models.presence import presence
 from providers.registry import Providers
@@ -100,9 +101,6 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
 @asynccontextmanager
 async def executing(settings: Settings, providers: Providers, bus: Bus) -> AsyncIterator[None]:
     """Takes runs from the queue within the block; at its end those at hand get some time, and the rest goes back."""
-    # A server that leaves the runs to workers saves the seconds and the memory that the durable engine's import takes.
-    from engine.executor import Executor  # noqa: PLC0415
-
     event_log = EventLog(bus)
     await event_log.start()
     executor = Executor(settings, providers, bus, event_log)

@@ -5,7 +5,6 @@ from argparse import Namespace
 
 from commands.configuration import read_settings
 from commands.terminal import say
-from engine import durable
 from models import migrate
 from models.database import require_reachable
 
@@ -21,7 +20,6 @@ async def migrate_database(database_url: str) -> None:
     """Applies what is missing, and says so; again without harm."""
     await require_reachable(database_url)
     applied = await migrate.upgrade(database_url)
-    await durable.migrate(database_url)
     for name in applied:
         say(f"Applied {name}")
     if not applied:

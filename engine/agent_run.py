@@ -25,7 +25,7 @@ async def run_agent(execution: Execution, caller: ModelCaller, bus: Bus) -> None
     """Execute the run, and end it.
 
     A model call's step keeps by itself what must not happen twice: when it ended, and with what, is written in the
-    transaction of all that it came to. So it needs no step of the durable engine.
+    transaction of all that it came to. Whoever goes on with the run finds it there.
 
     Raises:
         RunLost: another process owns the run now, or ended it.

@@ -11,7 +11,6 @@ import structlog
 from core.errors import ErrorCode, LogUnavailable, RunLost
 from core.settings import Settings
 from engine.agent_run import run_agent
-from engine.durable import DurableEngine
 from engine.execution import Execution
 from engine.housekeeping import keep_house
 from engine.model_call import ModelCaller
@@ -32,6 +31,8 @@ from streaming.writer import EventLog
 SWEEP_S = 1.0
 # Who lost its own lock may not be the only one: so long others have to take theirs again before they count as dead.
 RETURN_S = 3.0
+# How long what was cancelled may take to end.
+CANCELLATION_S = 5.0
 # A run over which so many executors died is taken to be the reason.
 MOST_LOST_WORKERS = 5
 
@@ -57,30 +58,23 @@ class Executor:
         self._event_log = log
         self._providers = providers
         self._caller = ModelCaller(settings, providers, bus)
-        self._engine = DurableEngine(settings.database_url, self.id, self._run)
         self._limits = Limits(settings.workspace_run_concurrency, settings.agent_run_concurrency)
         self._supervised: dict[UUID, asyncio.Task[None]] = {}
         self._executions: dict[UUID, Execution] = {}
         # Claimed, and not begun yet.
         self._beginning: set[UUID] = set()
-        self._done: list[str] = []
         self._wake = asyncio.Event()
         # Whether others can see that we live.
         self._alive = Standing()
 
     async def start(self) -> None:
-        """Connect, and begin to take runs.
-
-        Raises:
-            StartupRefused: the durable engine's tables are missing or too old.
-        """
-        await self._engine.open()
+        """Connect, and begin to take runs."""
         told = (Notification.RUN_QUEUED, Notification.RUN_CANCEL_REQUESTED)
         listening = listen(self._settings.database_url, told, self._heard, self._alive, holder=self.id)
         self._listening = asyncio.create_task(listening)
         self._claiming = asyncio.create_task(self._claim_for_ever())
         self._warming_up = asyncio.create_task(self._warm_up())
-        self._housekeeping = asyncio.create_task(keep_house(self._engine))
+        self._housekeeping = asyncio.create_task(keep_house())
 
     async def stop(self, grace_s: float) -> None:
         """Take no more runs, give those at hand ``grace_s`` seconds, and hand the rest back to the queue."""
@@ -91,10 +85,9 @@ class Executor:
         supervised = list(self._supervised.values())
         for task in supervised:
             task.cancel()
+        if supervised:
+            await asyncio.wait(supervised, timeout=CANCELLATION_S)
         try:
-            await self._forget_done()
-            await self._engine.close(grace_s=0)
-            await asyncio.gather(*supervised, return_exceptions=True)
             await claims.requeue_others(self.id, working_on=())
         except Exception as error:
             # Once our lock is gone, others take what we still hold.
@@ -167,12 +160,6 @@ class Executor:
             self._cancel(request.run_id)
             if request.overdue:
                 await take_away(self._bus, request.run_id, request.workspace_id)
-        await self._forget_done()
-
-    async def _forget_done(self) -> None:
-        if done := self._done[:]:
-            await self._engine.forget(done)
-            del self._done[: len(done)]
 
     async def _supervise(self, claim: Claim) -> None:
         """See one claimed run through to its end here. What does not end goes back to the queue with the next sweep."""
@@ -187,7 +174,6 @@ class Executor:
                     raise
                 log.exception("run failed unexpectedly")
                 await self._fail(claim, _INTERNAL)
-            self._done.append(str(claim.run_id))
         except RunLost as lost:
             log.info("run lost", reason=lost.message)
         except asyncio.CancelledError:
@@ -206,16 +192,9 @@ class Executor:
             await self._fail(claim, _GIVEN_UP)
             return
         writer = self._event_log.writer(claim.run_id, claim.workspace_id, claim.epoch)
-        self._executions[claim.run_id] = Execution(claim, writer, begun=partial(self._begun, claim.run_id))
-        run_id = str(claim.run_id)
-        # Begun before, it goes on from its first unfinished step; the epoch keeps off whoever began it.
-        outcome = await self._engine.start(run_id) or await self._engine.resume(run_id)
-        if outcome is None:
-            raise RunLost("The run is being executed elsewhere.")
-        await outcome
-
-    async def _run(self, run_id: str) -> None:
-        await run_agent(self._executions[UUID(run_id)], self._caller, self._bus)
+        execution = Execution(claim, writer, begun=partial(self._begun, claim.run_id))
+        self._executions[claim.run_id] = execution
+        await run_agent(execution, self._caller, self._bus)
 
     async def _fail(self, claim: Claim, failure: Failure) -> None:
         if execution := self._executions.get(claim.run_id):

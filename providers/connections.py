@@ -35,6 +35,8 @@ class Connections:
 
     def __init__(self, *, public_only: bool = False) -> None:
         self.public_only = public_only
+        # How many answers are being read.
+        self.busy = 0
         self._session: aiohttp.ClientSession | None = None
 
     @property

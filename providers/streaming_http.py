@@ -18,6 +18,10 @@ from providers.guard import refusal_in
 CONNECT_TIMEOUT_S = 10.0
 # How long the end of a finished answer's body is awaited, so that its connection can be used again.
 END_OF_BODY_TIMEOUT_S = 0.1
+# How long an answer is left alone after each look at it, for each that is being read: the more there are, the more
+# tokens are taken at once. At most as long as readers by default wait for the next piece of text anyway.
+PAUSE_PER_ANSWER_S = 0.00025
+LONGEST_PAUSE_S = 0.034
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
@@ -55,10 +59,14 @@ class StreamingEndpoint:
                 try:
                     async for chunk in response.content.iter_any():
                         silence.hear(chunk)
+                        said_something = False
                         for event in decoder.feed(chunk):
+                            said_something = True
                             yield event
                         if decoder.done:
                             break
+                        if said_something:
+                            await self._pause()
                 except (aiohttp.ClientError, TimeoutError):
                     if not decoder.complete:
                         raise
@@ -75,12 +83,19 @@ class StreamingEndpoint:
     async def _answer(self, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to ``body``, under status 200; its connection is closed or given back at the end."""
         response = await self._send(body)
+        self._connections.busy += 1
         try:
             if response.status != 200:
                 raise await _refusal(response)
             yield response
         finally:
+            self._connections.busy -= 1
             await hang_up(response)
+
+    async def _pause(self) -> None:
+        """What arrives meanwhile is read in one go."""
+        pause_s = min(self._connections.busy * PAUSE_PER_ANSWER_S, LONGEST_PAUSE_S)
+        await asyncio.sleep(pause_s)
 
     async def _send(self, body: bytes) -> aiohttp.ClientResponse:
         """Post ``body`` and await the answer's headers.

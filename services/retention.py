@@ -1,10 +1,6 @@
 """What is deleted after a while, in small steps: rows that nobody has a use for any more."""
 
-from collections.abc import Collection
-from uuid import UUID
-
 from models.database import fetch, transaction
-from models.runs import ACTIVE_STATUSES, Run
 
 BATCH_ROWS = 1000
 # One batch at a time, whichever process takes it.
@@ -42,10 +38,3 @@ async def _delete_batch(table: str, condition: str) -> int:
     async with transaction(executor=True) as connection:
         [row] = await fetch(connection, "SELECT pg_try_advisory_xact_lock($1) AS free", _LOCK)
         return len(await fetch(connection, sql)) if row["free"] else 0
-
-
-async def over_among(run_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the runs that are over, or gone."""
-    async with transaction(executor=True):
-        active = await Run.filter(id__in=list(run_ids), status__in=ACTIVE_STATUSES).values_list("id", flat=True)
-    return set(run_ids) - {UUID(str(run_id)) for run_id in active}

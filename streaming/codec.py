@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, get_args
 from uuid import UUID
 
 import orjson
 
 from core.events import LoggedEvent, RunEventBody, TextDelta
+
+# Ids come again with each event of a run and of a step.
+_id = lru_cache(maxsize=4096)(UUID)
 
 # The names are stored with the events, so a class that is renamed must stay known by its old name.
 _BODIES: dict[str, type[RunEventBody]] = {body.__name__: body for body in get_args(RunEventBody)}
@@ -57,11 +61,11 @@ def _plain(value: object) -> str:
 
 def _event(type_name: str, fields: dict[str, Any]) -> LoggedEvent:
     return LoggedEvent(
-        run_id=UUID(fields["run_id"]),
+        run_id=_id(fields["run_id"]),
         seq=fields["seq"],
         first_seq=fields["first_seq"],
         at=datetime.fromisoformat(fields["at"]),
-        step_id=UUID(fields["step_id"]) if fields["step_id"] else None,
+        step_id=_id(fields["step_id"]) if fields["step_id"] else None,
         body=_BODIES[type_name](**fields["body"]),
     )
 

@@ -116,6 +116,8 @@ class _Tail:
         # Whether it may hold events after the cursor that no hint will bring.
         self._behind = True
         self._poll_at = math.inf
+        # So that followers who lost their hints together do not read together.
+        self._poll_factor = random.uniform(0.8, 1.2)
 
     async def begin(self) -> bool:
         """Read what is there; true when nothing can come any more.
@@ -148,17 +150,13 @@ class _Tail:
             if self._behind and (page := await self._read_page()):
                 return page
             poll_at = self._poll_at
-            try:
-                async with asyncio.timeout_at(min(deadline, poll_at)):
-                    message = await self._subscription.get()
-            except TimeoutError:
-                # Not by the clock: timers may be some tenths of a millisecond ahead of it.
+            message = await self._subscription.get(min(deadline, poll_at))
+            if message is None:
                 if deadline <= poll_at:
                     return []
                 self._behind = True
-            else:
-                if fresh := self._take(message):
-                    return fresh
+            elif fresh := self._take(message):
+                return fresh
 
     def _take(self, message: bytes | Missed) -> list[LoggedEvent]:
         """Those of the hinted events that come right after the cursor, which moves on behind them."""
@@ -202,4 +200,4 @@ class _Tail:
         return await retried(attempt, GIVE_UP_S)
 
     def _put_off_poll(self) -> None:
-        self._poll_at = self._clock() + poll_s(self._bus) * random.uniform(0.8, 1.2)
+        self._poll_at = self._clock() + poll_s(self._bus) * self._poll_factor

@@ -1,11 +1,12 @@
 """Writing runs' events: one task of the process stores what all its runs have to say, many events a statement.
 
-While one insert is on its way, what comes in the meantime is gathered for the next: an idle system stores a word as
-soon as it was said, a busy one stores more at once.
+While one insert is on its way, and for some milliseconds at least, what comes in the meantime is gathered for the next:
+an idle system stores a word as soon as it was said, a busy one stores more at once.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +25,8 @@ from streaming.retry import retried
 
 ROOM_CHARS = 64 * 1024
 """How much of one run may wait to be stored before `RunWriter.room` holds up who appends."""
+GATHER_S = 0.008
+"""The least time from the beginning of one insert to that of the next: what comes meanwhile shares it."""
 GIVE_UP_S = 30.0
 
 _LAST_SEQ_OF_OWNED = """
@@ -44,6 +47,8 @@ class EventLog:
         # Those with events that are not stored yet, in the order of their first one.
         self._unsettled: dict[RunWriter, None] = {}
         self._filled = asyncio.Event()
+        # Somebody waits for what is to be stored.
+        self._awaited = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -66,12 +71,28 @@ class EventLog:
         self._unsettled[writer] = None
         self._filled.set()
 
+    def hurry(self) -> None:
+        """Somebody waits for it."""
+        self._awaited.set()
+
     async def _store_for_ever(self) -> None:
+        now = asyncio.get_running_loop().time
+        next_at = now()
         while True:
             await self._filled.wait()
+            await self._gather(next_at)
+            next_at = now() + GATHER_S
             self._filled.clear()
             if batch := [writer for writer in self._unsettled if writer.take()]:
                 await self._store(batch)
+
+    async def _gather(self, until: float) -> None:
+        """Wait for that time of the event loop, unless somebody else waits for what there is."""
+        if until > asyncio.get_running_loop().time():
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._awaited.wait()
+        self._awaited.clear()
 
     async def _store(self, batch: Sequence["RunWriter"]) -> None:
         """Store what these have in flight in one go; those for which that did not work, each in a task of its own.
@@ -212,6 +233,8 @@ class RunWriter:
             RunLost, LogUnavailable: it never will be.
         """
         target = self._last_seq
+        if self._stored_seq < target:
+            self._log.hurry()
         await self._wait_until(lambda: self._stored_seq >= target)
 
     async def room(self) -> None:

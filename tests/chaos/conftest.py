@@ -14,7 +14,6 @@ from random import Random
 
 import pytest
 
-from engine import durable
 from models.database import open_connection
 from tests.chaos.cluster import Cluster, deployed
 from tests.chaos.experiment import Experiment
@@ -50,7 +49,6 @@ async def cluster(
     figures: Figures, postgres: TestPostgres, redis_server: RedisServer, upstream: Upstream
 ) -> AsyncIterator[Cluster]:
     url = await create_database("chaos")
-    await durable.migrate(url)
     connection = await open_connection(url)
     # Elsewhere tests are quicker without; here a commit has to outlive the server.
     await connection.execute("ALTER DATABASE chaos SET synchronous_commit = on")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from engine import durable
 from tests.accounts import Member, sign_up
 from tests.client import Client, Socket
 from tests.servers.postgres import create_database, drop_database
@@ -21,7 +20,6 @@ VIEWER = "{ viewer { id } }"
 async def url(worker_id: str) -> AsyncIterator[str]:
     name = f"away_{worker_id}"
     url = await create_database(name)
-    await durable.migrate(url)
     yield url
     await drop_database(name)
 

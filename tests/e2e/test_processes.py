@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine import durable
 from tests.accounts import SIGN_OUT, Member, sign_up
 from tests.client import Client
 from tests.operations import (
@@ -36,7 +35,6 @@ async def pair(
     """The executing process, and the other one."""
     name = f"pair_{worker_id}"
     url = await create_database(name)
-    await durable.migrate(url)
     async with (
         serve_in_process(url, upstream, REDIS_URL=redis_server.url) as first,
         serve_in_process(url, upstream, "--no-executor", REDIS_URL=redis_server.url) as second,

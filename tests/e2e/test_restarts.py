@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engine import durable
 from tests.accounts import sign_up
 from tests.client import Json
 from tests.e2e.clients.cutting_proxy import cutting_proxy
@@ -36,7 +35,6 @@ TOKENS = numbered_tokens(100)
 async def url(worker_id: str) -> AsyncIterator[str]:
     name = f"restarts_{worker_id}"
     url = await create_database(name)
-    await durable.migrate(url)
     yield url
     await drop_database(name)
 

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine import durable
 from models.database import open_connection
 from tests.accounts import sign_up
 from tests.event_streams import ACCEPTS, stream
@@ -28,7 +27,6 @@ MARGIN_S = 5.0
 async def url(worker_id: str) -> AsyncIterator[str]:
     name = f"stopping_{worker_id}"
     url = await create_database(name)
-    await durable.migrate(url)
     yield url
     await drop_database(name)
 

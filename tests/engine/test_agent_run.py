@@ -89,7 +89,6 @@ async def test_a_step_that_was_finished_is_not_repeated(url: str, lab: Lab) -> N
         run = await lab.start(agent)
         before = (await lab.ending(run)).check()
     # As a process leaves it that dies between the end of a step and that of the run.
-    await execute_sql(url, "DELETE FROM dbos.workflow_status WHERE workflow_uuid = $1", str(run.id))
     await execute_sql(url, "DELETE FROM run_events WHERE run_id = $1 AND type = 'RunFinished'", run.id)
     await execute_sql(
         url, "UPDATE runs SET status = 'QUEUED', finished_at = NULL, output_text = NULL WHERE id = $1", run.id

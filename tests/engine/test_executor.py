@@ -8,7 +8,6 @@ import pytest
 
 from core.events import ModelEvent, RunRewound, TextDelta
 from engine import executor as executor_module
-from engine import housekeeping
 from engine.executor import MOST_BEGINNING
 from models.notifications import Notification
 from models.runs import Run, RunStatus
@@ -280,31 +279,3 @@ async def test_who_lost_a_run_writes_nothing_more(url: str, lab: Lab) -> None:
     assert before == after
     assert ending.run.status is RunStatus.SUCCEEDED
     assert ending.run.epoch == 4
-
-
-async def test_nothing_of_finished_runs_stays_in_the_durable_engine(url: str, lab: Lab) -> None:
-    async with executing(url, lab.bus, {"bad": [KeyError("x")]}):
-        started = [await lab.start(await lab.agent(model)) for model in ("scripted/echo", "scripted/bad")]
-        for run in started:
-            await lab.ending(run)
-    ids = [str(run.id) for run in started]
-    assert not await execute_sql(url, "SELECT FROM dbos.workflow_status WHERE workflow_uuid = ANY($1)", ids)
-
-
-async def test_what_dead_executors_left_in_the_durable_engine_of_runs_that_are_over_goes_in_the_end(
-    url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with executing(url, lab.bus, {"slow": SLOW}):
-        runs = [await lab.start(await lab.agent("scripted/slow")) for _ in range(2)]
-        for run in runs:
-            await lab.until_it_speaks(run)
-    over, waiting = runs
-    await execute_sql(url, "UPDATE runs SET status = 'WAITING' WHERE id = $1", waiting.id)
-    await execute_sql(url, "UPDATE runs SET status = 'CANCELLED' WHERE id = $1", over.id)
-    monkeypatch.setattr(housekeeping, "LEFTOVER_AGE_S", 0.0)
-    monkeypatch.setattr(housekeeping, "BATCH_RUNS", 1)
-    async with executing(url, lab.bus, {}) as executor:
-        await housekeeping.clear_away(executor._engine)
-    ids = [str(run.id) for run in runs]
-    rows = await execute_sql(url, "SELECT workflow_uuid FROM dbos.workflow_status WHERE workflow_uuid = ANY($1)", ids)
-    assert [row["workflow_uuid"] for row in rows] == [str(waiting.id)]

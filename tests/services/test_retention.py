@@ -7,11 +7,9 @@ import pytest
 
 from core.ids import new_id
 from models.database import open_connection
-from models.runs import RunStatus
 from services import retention
 from tests.engine.lab import execute_sql
 from tests.services.tenants import make_member, make_workspace
-from tests.streaming.runs import make_run
 
 pytestmark = pytest.mark.usefixtures("pool")
 
@@ -67,10 +65,3 @@ async def test_who_finds_another_process_at_it_leaves_it_to_that_one(database_ur
     finally:
         await other.close()
     assert await left(database_url, "idempotency_keys", {"key": key_id}) == ["key"]
-
-
-async def test_runs_that_are_gone_count_as_over(database_url: str) -> None:
-    active, over = await make_run(), await make_run()
-    await execute_sql(database_url, "UPDATE runs SET status = $2 WHERE id = $1", over.id, RunStatus.FAILED.value)
-    gone = new_id()
-    assert await retention.over_among([active.id, over.id, gone]) == {over.id, gone}
