@@ -18,9 +18,19 @@ from tortoise.exceptions import IntegrityError, TransactionManagementError
 
 from core.errors import StartupRefused
 from core.principals import Principal
-from models.transactions import Connection, Transaction
+from models.transactions import Connection, Transaction, lone_statement
 
-__all__ = ["Connection", "IntegrityError", "close", "connect", "fetch", "is_transient", "seen_by", "transaction"]
+__all__ = [
+    "Connection",
+    "IntegrityError",
+    "close",
+    "connect",
+    "fetch",
+    "is_transient",
+    "look_up",
+    "seen_by",
+    "transaction",
+]
 
 # Lost, refused and ended connections, time-outs, deadlocks, a server that is short of something or read-only for now.
 _TRANSIENT_ERRORS = (
@@ -184,6 +194,14 @@ def is_transient(error: Exception) -> bool:
 async def fetch(connection: Connection, sql: str, *values: Any) -> list[dict[str, Any]]:
     """The rows of a statement written by hand, with ``$1, $2 ...`` for ``values``."""
     return [dict(record) for record in await connection.records(sql, values)]
+
+
+async def look_up(sql: str, *values: Any) -> list[dict[str, Any]]:
+    """What one statement finds that is a transaction by itself: one message, where one with a scope takes three.
+
+    It sees no rows but those for which it sets the scope itself, before it reads them; that too ends with it.
+    """
+    return [dict(record) for record in await lone_statement(sql, values)]
 
 
 async def open_connection(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":

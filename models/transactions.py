@@ -85,6 +85,20 @@ class Transaction:
             await self._pool.release(self._lent)
 
 
+async def lone_statement(sql: str, values: Sequence[Any]) -> list[asyncpg.Record]:
+    """What a statement finds that is a transaction by itself."""
+    client = connections.get(_NAME)
+    if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
+        raise RuntimeError("This task is in a transaction already.")
+    client.log.debug("%s: %s", sql, values)
+    pool = await _pool_of(client)
+    lent = await pool.acquire()
+    try:
+        return await lent.fetch(sql, *values)
+    finally:
+        await pool.release(lent)
+
+
 async def _pool_of(client: AsyncpgDBClient) -> "asyncpg.Pool[asyncpg.Record]":
     """The process's, opened by the first who asks for it."""
     if client._pool is None:
