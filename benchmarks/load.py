@@ -68,7 +68,7 @@ async def streams(
 async def requests(
     *, port: int, token: str | None, document: str, variables: dict[str, Any], count: int, connections: int, holds: int
 ) -> Result:
-    """``count`` operations over HTTP, on some kept connections at once. Each answer has so many objects as ``holds``."""
+    """``count`` operations over HTTP, on some kept connections at once. Each answer has ``holds`` objects."""
     body = orjson.dumps({"query": document, "variables": variables})
     left = iter(range(count))
 
