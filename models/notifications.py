@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from enum import StrEnum
 
-from models.database import Connection, fetch
+from models.database import Connection, fetch, look_up
 from models.standing import SessionConnection, Standing, keep
 from models.writes import Writes
 
@@ -21,6 +21,11 @@ class Notification(StrEnum):
 async def notify(connection: Connection, notification: Notification, payload: str) -> None:
     """Tell every listener, once the transaction of ``connection`` commits."""
     await fetch(connection, _NOTIFY, notification.value, payload)
+
+
+async def notify_alone(notification: Notification, payload: str) -> None:
+    """Tell every listener, in a transaction of nothing else, which waits for no disk."""
+    await look_up(_NOTIFY, notification.value, payload)
 
 
 def add_notification(writes: Writes, notification: Notification, payload: str) -> None:

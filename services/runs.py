@@ -5,6 +5,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from core.errors import Conflict, NotFound, ValidationFailed
 from core.events import LoggedEvent, RunStarted
 from core.ids import new_id
@@ -15,7 +17,7 @@ from models import snapshots
 from models.agents import Agent, AgentVersion
 from models.database import Connection, seen_by
 from models.llm_calls import RunUsage
-from models.notifications import Notification, add_notification
+from models.notifications import Notification, notify_alone
 from models.runs import ACTIVE_STATUSES, Run
 from models.threads import Message, MessageRole, Thread
 from models.writes import Writes
@@ -27,6 +29,8 @@ from streaming.log import publish, write_events
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_METADATA_BYTES = 64 * 1024
 TITLE_CHARS = 80
+
+_log = structlog.get_logger(__name__)
 
 
 class BusyPolicy(StrEnum):
@@ -89,6 +93,7 @@ async def start(principal: Principal, bus: Bus, request: RunRequest) -> StartedR
         if earlier_id is not None:
             return StartedRun(await Run.get(id=earlier_id), replayed=True)
         run, events = await _queue(connection, principal, agent, request, run_id)
+    await _tell_executors()
     await publish(bus, events)
     return StartedRun(run, replayed=False)
 
@@ -147,9 +152,18 @@ async def _queue(
     writes.insert(_question(run, request))
     first = RunStarted(snapshots.of_run(run, RunUsage()))
     write_events(writes, run.workspace_id, [LoggedEvent(run.id, 1, 1, run.created_at, None, first)])
-    add_notification(writes, Notification.RUN_QUEUED, str(run.id))
     await writes.send(connection)
     return run, events
+
+
+async def _tell_executors() -> None:
+    """That there is a run, which is committed. Not with it: of those that notify, PostgreSQL commits one at a time, and
+    each would wait until the one before is on disk. Executors that are not told look for themselves, each second.
+    """
+    try:
+        await notify_alone(Notification.RUN_QUEUED, "")
+    except Exception as error:
+        _log.warning("could not tell executors of a run", error=repr(error))
 
 
 def _question(run: Run, request: RunRequest) -> Message:

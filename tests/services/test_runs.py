@@ -267,3 +267,19 @@ async def test_a_retry_after_a_commit_whose_answer_got_lost_makes_no_second_run(
     assert proxy.has_lost_answer
     assert again.replayed
     assert (await counts(editor.workspace_ids[0]))[0] == 1
+
+
+async def test_a_run_is_started_though_executors_cannot_be_told(editor: Principal, bus: Bus, database_url: str) -> None:
+    request = RunRequest((await agent_of(editor)).id, "Hello")
+    async with PostgresProxy(database_url) as proxy:
+        await database.close()
+        await database.connect(proxy.url, pool_size=2)
+        try:
+            proxy.lose_answer_to("pg_notify")
+            started = await runs.start(editor, bus, request)
+        finally:
+            await database.close()
+            await database.connect(database_url, pool_size=10)
+    assert proxy.has_lost_answer
+    assert (started.run.status, started.replayed) == (RunStatus.QUEUED, False)
+    assert (await counts(editor.workspace_ids[0]))[0] == 1
