@@ -73,15 +73,17 @@ async def streams(
 
 
 async def requests(
-    *, port: int, token: str | None, document: str, variables: dict[str, Any], count: int, connections: int
+    *, port: int, token: str | None, document: str, variables: dict[str, Any], count: int, connections: int, holds: int
 ) -> Result:
-    """``count`` operations over HTTP, on some kept connections at once."""
+    """``count`` operations over HTTP, on some kept connections at once. Each answer has ``holds`` objects."""
     body = orjson.dumps({"query": document, "variables": variables})
     left = iter(range(count))
 
     async def ask(http: Http) -> None:
         for _ in left:
-            _data(await http.post("/graphql", body, token))
+            answer = await http.post("/graphql", body, token)
+            if _data(answer) and answer.count(b'"id":') != holds:
+                raise Wrong(f"Not {holds} objects: {answer[:200]!r}")
 
     began = time.monotonic()
     await asyncio.gather(*[ask(await connect(port, Http)) for _ in range(connections)])

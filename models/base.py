@@ -1,13 +1,15 @@
 """What all tables share."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, Self
 from uuid import UUID
 
 import orjson
+from asyncpg import Record
 from tortoise import fields
 from tortoise.expressions import Q
+from tortoise.fields.data import CharEnumFieldInstance
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
@@ -50,8 +52,18 @@ class Row(Model):
     @classmethod
     async def read(cls, connection: Connection, condition: str, *values: Any) -> list[Self]:
         """The rows of which ``condition`` holds, SQL from WHERE on, with ``$1, $2 ...`` for ``values``."""
-        rows = await fetch(connection, f"{_selection(cls)} {condition}", *values)
-        return [cls._init_from_db(**row) for row in rows]
+        records = await connection.records(f"{_selection(cls)} {condition}", values)
+        return [cls._of_record(record) for record in records]
+
+    @classmethod
+    def _of_record(cls, record: Record) -> Self:
+        """As Tortoise's own ``_init_from_db``, of all columns."""
+        row = cls.__new__(cls)
+        columns = dict(record.items())
+        for column, convert in conversions(cls).items():
+            columns[column] = convert(columns[column])
+        row.__dict__.update(columns, _partial=False, _saved_in_db=True, _custom_generated_pk=True, _await_when_save={})
+        return row
 
     async def write(self, connection: Connection, columns: Mapping[str, Any]) -> None:
         """Set these columns, here and in the database."""
@@ -73,6 +85,16 @@ class Row(Model):
     def _columns(self, names: Iterable[str]) -> list[Any]:
         fields_map = self._meta.fields_map
         return [fields_map[name].to_db_value(getattr(self, name), self) for name in names]
+
+
+@cache
+def conversions(table: type[Row]) -> dict[str, Callable[[Any], Any]]:
+    """By column, what makes a row's value of the driver's, where these are not the same: for enums."""
+    return {
+        column: {None: None, **{member.value: member for member in field.enum_type}}.__getitem__
+        for column, field in table._meta.fields_map.items()
+        if isinstance(field, CharEnumFieldInstance)
+    }
 
 
 @cache

@@ -1,14 +1,15 @@
 """Rows that belong to others: those of many parents, read with one statement."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from tortoise.expressions import RawSQL
 from tortoise.functions import Count
 
 from models.base import QuerySet, Row
-from models.database import Connection, fetch
+from models.database import Connection
+from models.records import record_class
 
 RowT = TypeVar("RowT", bound=Row)
 
@@ -18,17 +19,24 @@ FROM unnest(${parents}::uuid[]) AS parent (id) CROSS JOIN LATERAL ({children}) A
 """
 
 
-async def children_by_parent(
-    connection: Connection, rows: QuerySet[RowT], column: str, parent_ids: Sequence[UUID]
-) -> dict[UUID, list[RowT]]:
-    """Those of ``rows`` whose ``column`` holds the id of each parent. The order and the limit hold for each parent."""
+def children_statement(rows: QuerySet[RowT], column: str) -> tuple[str, list[Any]]:
+    """The statement for `children_by_parent`, and its values but for the last one: of those of ``rows`` whose
+    ``column`` holds the id of each parent. The order and the limit hold for each parent.
+    """
     of_one = rows.filter(**{column: RawSQL("parent.id")})
     of_one.sql()  # builds the query that the next line takes apart
     children, values = of_one.query.get_parameterized_sql()
-    sql = _OF_EACH.format(parents=len(values) + 1, children=children)
+    return _OF_EACH.format(parents=len(values) + 1, children=children), values
+
+
+async def children_by_parent(
+    connection: Connection, table: type[RowT], statement: tuple[str, list[Any]], parent_ids: Sequence[UUID]
+) -> dict[UUID, list[RowT]]:
+    """What `children_statement` says, as records that read as rows do; see `models.records`."""
+    sql, values = statement
     found: dict[UUID, list[RowT]] = {}
-    for row in await fetch(connection, sql, *values, list(parent_ids)):
-        found.setdefault(UUID(str(row["parent_id"])), []).append(rows.model._init_from_db(**row))
+    for record in await connection.records(sql, (*values, list(parent_ids)), record_class(table)):
+        found.setdefault(record["parent_id"], []).append(cast(RowT, record))
     return found
 
 

@@ -5,8 +5,8 @@ owns nothing and bypasses nothing, so every statement of the application passes 
 `transaction` sets for the length of one transaction: nothing set, no rows.
 """
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
@@ -14,17 +14,23 @@ from uuid import UUID
 import asyncpg
 import orjson
 from tortoise import Tortoise, connections
-from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.backends.base.client import BaseDBAsyncClient, TransactionContextPooled
 from tortoise.exceptions import IntegrityError, TransactionManagementError
 
 from core.errors import StartupRefused
 from core.principals import Principal
+from models.transactions import Connection, Transaction, lone_statement
 
-__all__ = ["Connection", "IntegrityError", "close", "connect", "fetch", "is_transient", "seen_by", "transaction"]
-
-# A transaction's connection, as `transaction` yields it.
-Connection = BaseDBAsyncClient
+__all__ = [
+    "Connection",
+    "IntegrityError",
+    "close",
+    "connect",
+    "fetch",
+    "is_transient",
+    "look_up",
+    "seen_by",
+    "transaction",
+]
 
 # Lost, refused and ended connections, time-outs, deadlocks, a server that is short of something or read-only for now.
 _TRANSIENT_ERRORS = (
@@ -67,11 +73,7 @@ TABLES = [
 ]
 
 # One message to the server, as it comes with every transaction: hence no parameters, and nothing but ids and words.
-_BEGIN = """
-BEGIN; SELECT set_config('app.workspace_ids', '{workspace_ids}', true), set_config('app.user_id', '{user_id}', true),
-set_config('app.page_workspace_id', '{page_workspace_id}', true), set_config('app.end_user_id', '{end_user_id}', true),
-set_config('app.executor', '{executor}', true), set_config('app.key_rotation', '{key_rotation}', true)
-"""
+_SET = "set_config('{}', '{}', true)"
 _SET_NAMES = "SELECT set_config('app.email', $1, true), set_config('app.token_hash', $2, true)"
 
 
@@ -132,8 +134,7 @@ async def close() -> None:
     await connections.close_all()
 
 
-@asynccontextmanager
-async def transaction(
+def transaction(
     workspace_ids: Iterable[UUID] = (),
     *,
     user_id: UUID | None = None,
@@ -143,7 +144,7 @@ async def transaction(
     end_user_id: UUID | None = None,
     executor: bool = False,
     key_rotation: bool = False,
-) -> AsyncIterator[Connection]:
+) -> AbstractAsyncContextManager[Connection]:
     """One transaction that sees the rows of ``workspace_ids``, and what a look-up by name needs besides.
 
     ``user_id``: that user's own account, memberships and sessions. ``email``, ``token_hash``: the one account, refresh
@@ -155,19 +156,18 @@ async def transaction(
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
     connection, so start tasks after it. They do not nest.
     """
-    # Through their bytes, so that nothing but an id becomes part of the statement.
-    begin = _BEGIN.format(
-        workspace_ids=",".join(str(UUID(bytes=workspace_id.bytes)) for workspace_id in workspace_ids),
-        user_id=_text_of(user_id),
-        page_workspace_id=_text_of(page_workspace_id),
-        end_user_id=_text_of(end_user_id),
-        executor="on" if executor else "",
-        key_rotation="on" if key_rotation else "",
-    )
-    async with _begun(begin) as connection:
-        if email or token_hash:
-            await connection.execute_query(_SET_NAMES, [email or "", token_hash or ""])
-        yield connection
+    scope = {
+        # Through their bytes, so that nothing but an id becomes part of the statement.
+        "app.workspace_ids": ",".join([_text_of(workspace_id) for workspace_id in workspace_ids]),
+        "app.user_id": _text_of(user_id),
+        "app.page_workspace_id": _text_of(page_workspace_id),
+        "app.end_user_id": _text_of(end_user_id),
+        "app.executor": "on" if executor else "",
+        "app.key_rotation": "on" if key_rotation else "",
+    }
+    names = (_SET_NAMES, email or "", token_hash or "") if email or token_hash else None
+    settings = ", ".join([_SET.format(*setting) for setting in scope.items() if setting[1]])
+    return Transaction(f"BEGIN; SELECT {settings}" if settings else "BEGIN;", names)
 
 
 def seen_by(principal: Principal) -> AbstractAsyncContextManager[Connection]:
@@ -186,54 +186,6 @@ def _text_of(id: UUID | None) -> str:
     return str(UUID(bytes=id.bytes)) if id else ""
 
 
-class _Transaction(TransactionWrapper):
-    """Tortoise's, begun by a statement of ours. Where nothing was begun, PostgreSQL takes the others for warnings."""
-
-    def __init__(self, client: AsyncpgDBClient, begin: str) -> None:
-        super().__init__(client)
-        self._begin = begin
-
-    async def begin(self) -> None:
-        await self._connection.execute(self._begin)
-
-    async def commit(self) -> None:
-        await self._end("COMMIT;")
-
-    async def rollback(self) -> None:
-        await self._end("ROLLBACK;")
-
-    async def _end(self, statement: str) -> None:
-        await self._connection.execute(statement)
-        self._finalized = True
-
-
-@asynccontextmanager
-async def _begun(begin: str) -> AsyncIterator[Connection]:
-    """Tortoise's transaction, cured: it leaks when BEGIN fails or is cancelled, or when the connection can't be given
-    back. The connection would be lost to the pool, and every later transaction of the task take place in it, in vain.
-    """
-    client = connections.get("default")
-    if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
-        raise RuntimeError("This task is in a transaction already, and they do not nest.")
-    context = TransactionContextPooled(_Transaction(client, begin), client._pool_init_lock)
-    try:
-        async with AsyncExitStack() as stack:
-            try:
-                connection = await context.__aenter__()
-            except BaseException as error:
-                if hasattr(context, "token"):
-                    # What was cancelled may have begun all the same, and for one left open asyncpg logs an error.
-                    with suppress(Exception):
-                        await context.__aexit__(type(error), error, None)
-                raise
-            stack.push_async_exit(context)
-            yield connection
-    finally:
-        if hasattr(context, "token"):
-            with suppress(ValueError):  # used already, which is how it should be
-                connections.reset(context.token)
-
-
 def is_transient(error: Exception) -> bool:
     """Whether the transaction that failed with ``error`` may succeed when it is tried again a little later."""
     return isinstance(error, _TRANSIENT_ERRORS)
@@ -241,7 +193,15 @@ def is_transient(error: Exception) -> bool:
 
 async def fetch(connection: Connection, sql: str, *values: Any) -> list[dict[str, Any]]:
     """The rows of a statement written by hand, with ``$1, $2 ...`` for ``values``."""
-    return await connection.execute_query_dict(sql, list(values))
+    return [dict(record) for record in await connection.records(sql, values)]
+
+
+async def look_up(sql: str, *values: Any) -> list[dict[str, Any]]:
+    """What one statement finds that is a transaction by itself: one message, where one with a scope takes three.
+
+    It sees no rows but those for which it sets the scope itself, before it reads them; that too ends with it.
+    """
+    return [dict(record) for record in await lone_statement(sql, values)]
 
 
 async def open_connection(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":

@@ -8,12 +8,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from core.errors import ValidationFailed
 from models.base import Q, QuerySet, Row
-from models.children import children_by_parent, count_by_parent
+from models.children import children_by_parent, children_statement, count_by_parent
 from resolvers.context import Context
 
 MAX_PAGE = 100
@@ -68,13 +69,19 @@ class Listing(Generic[RowT]):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[RowT]):
-    """A stretch of a list, in its order. ``count`` counts the whole list, when it is asked to."""
+    """A stretch of a list, in its order; its rows are to be read only. ``count`` counts the whole list, when it is
+    asked to.
+    """
 
     rows: list[RowT]
-    cursors: list[str]
+    order: Order
     has_next: bool
     has_previous: bool
     count: Callable[[], Awaitable[int]]
+
+    def cursor(self, row: RowT) -> str:
+        """Where that row of the page is."""
+        return _encode(row, self.order)
 
 
 async def page(
@@ -105,7 +112,7 @@ async def page(
     found = found[:size][::-1] if backwards else found[:size]
     return Page(
         rows=found,
-        cursors=[_encode(row, listing.order) for row in found],
+        order=listing.order,
         has_next=before is not None if backwards else more,
         has_previous=more if backwards else after is not None,
         count=lambda: _count(context, listing, parent_id),
@@ -122,12 +129,18 @@ class _Cut(Generic[RowT]):
     bounds: tuple[tuple[tuple[Any, ...], bool], ...]
 
     async def __call__(self, context: Context, parent_ids: Sequence[UUID]) -> Mapping[UUID, list[RowT]]:
-        order, rows = self.listing.order, self.listing.rows()
-        for values, before in self.bounds:
-            rows = rows.filter(order.beyond(values, backwards=before))
-        rows = rows.order_by(*order.sorting(backwards=self.backwards)).limit(self.size)
         async with context.transaction() as connection:
-            return await children_by_parent(connection, rows, self.listing.parent, parent_ids)
+            return await children_by_parent(connection, self.listing.table, _statement(self), parent_ids)
+
+
+@lru_cache(maxsize=256)
+def _statement(cut: _Cut[RowT]) -> tuple[str, list[Any]]:
+    """That of a cut. First pages are asked for again and again; making it costs as much as all else but the rows."""
+    order, rows = cut.listing.order, cut.listing.rows()
+    for values, before in cut.bounds:
+        rows = rows.filter(order.beyond(values, backwards=before))
+    rows = rows.order_by(*order.sorting(backwards=cut.backwards)).limit(cut.size)
+    return children_statement(rows, cut.listing.parent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from core.ids import IdPrefix
 from core.inputs import UNSET, Unset
 from models.agents import Agent as AgentRow
 from models.agents import AgentVersion as AgentVersionRow
+from models.runs import Run as RunRow
 from resolvers import agents
 from schema.errors import ConflictError, ForbiddenError, NotFoundError, ValidationError
 from schema.fields import Input, field, mutation
 from schema.info import Info
-from schema.nodes import Node, node_of
+from schema.nodes import Node
 from schema.pages import After, Connection, First
 from schema.run_filters import Filter, selection_of
 from schema.scalars import JSON
@@ -89,7 +90,9 @@ class Agent(Node, prefix=IdPrefix.AGENT, table=AgentRow):
         self, info: Info, first: First = 20, after: After = None, filter: Filter = None
     ) -> Connection[Annotated["Run", strawberry.lazy("schema.runs")]]:
         selection = selection_of(filter)
-        return Connection.of(await agents.runs(info.context, self.key, selection, first=first, after=after), node_of)
+        return Connection.of(
+            await agents.runs(info.context, self.key, selection, first=first, after=after), Node.by_table[RunRow].of
+        )
 
     @classmethod
     def of(cls, row: AgentRow) -> Self:

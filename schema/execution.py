@@ -1,129 +1,44 @@
 """How operations are executed: Strawberry's schema with what this one needs besides."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import strawberry
 from graphql import (
-    DocumentNode,
     FieldNode,
     GraphQLArgument,
     GraphQLError,
     GraphQLInputField,
     GraphQLInputObjectType,
-    GraphQLSchema,
     Undefined,
     get_operation_ast,
 )
 from graphql import OperationType as GraphQLOperationType
 from graphql.execution import ExecutionResult as CoreResult
-from graphql.execution import Executor as CoreExecutor
-from graphql.execution.collect_fields import FieldDetails
-from graphql.pyutils import Path
+from graphql.execution import MiddlewareManager
 from graphql.type import GraphQLInterfaceType, GraphQLObjectType
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.schema import _coerce_pre_execution_error
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
+from strawberry.utils.aio import aclosing
 
 from core.errors import OperationTimedOut, SynapseError, ValidationFailed
-from resolvers.context import Context
 from resolvers.costs import charge
 from schema.documents import Documents, InvalidDocument
 from schema.errors import EXCEPTION_HANDLERS, publish
-from schema.event_encoder import EventEncoder
-from schema.leaves import Leaf, LongWay, leaf_of, value_of
+from schema.executor import Executor
 from schema.scalars import SCALARS
 
 T = TypeVar("T")
 
 # The event loop itself does not keep tasks.
 _going_on: set[asyncio.Task[Any]] = set()
-
-
-class Executor(StrawberryGraphQLCoreExecutionContext):
-    """graphql-core's executor, with short ways for objects and events of which only leaves are selected.
-
-    It keeps nothing of events that are over.
-    """
-
-    @classmethod
-    def build(  # type: ignore[override]  # it takes all that the base class takes
-        cls,
-        schema: GraphQLSchema,
-        document: DocumentNode,
-        root: Any = None,
-        context: Any = None,
-        *rest: Any,
-        **more: Any,
-    ) -> Any:
-        """As the base class, but what is wrong with variables names what is meant only where introspection is on."""
-        if isinstance(context, Context):
-            more["hide_suggestions"] = not context.runtime.settings.introspection
-        return super().build(schema, document, root, context, *rest, **more)
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # By the id of what is selected: that, and its leaves if it has no others.
-        self._leaves: dict[int, tuple[object, list[Leaf] | None]] = {}
-
-    @cached_property
-    def _encoder(self) -> EventEncoder:
-        return EventEncoder(self)
-
-    def build_per_event_executor(self, payload: Any) -> CoreExecutor[Any]:
-        data = self._encoder.encode(payload)
-        if data is not None:
-            return cast(CoreExecutor[Any], _Executed(CoreResult(data)))
-        executor = super().build_per_event_executor(payload)
-        # Its keys are ids of lists that are made anew for each event, so what one event adds helps no other.
-        executor._relevant_sub_fields = {}
-        cast(Executor, executor)._leaves = {}
-        return executor
-
-    def execute_fields(
-        self,
-        parent_type: GraphQLObjectType,
-        source_value: Any,
-        path: Path | None,
-        grouped_field_set: dict[str, list[FieldDetails]],
-        position_context: Any,
-    ) -> Any:
-        """As the base class; in one go where all fields are leaves that are read from attributes."""
-        known = self._leaves.get(id(grouped_field_set))
-        if known is None:
-            # The fields are kept along, so that their id remains theirs.
-            known = self._leaves[id(grouped_field_set)] = grouped_field_set, _leaves_of(parent_type, grouped_field_set)
-        if known[1] is not None and source_value is not None and self.middleware_manager is None:
-            try:
-                return {leaf.key: value_of(source_value, leaf) for leaf in known[1]}
-            except Exception:
-                # Whatever it was, the base class knows how to tell the client.
-                self._leaves[id(grouped_field_set)] = grouped_field_set, None
-        return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
-
-
-def _leaves_of(parent: GraphQLObjectType, fields: dict[str, list[FieldDetails]]) -> list[Leaf] | None:
-    try:
-        return [leaf_of(parent, key, details) for key, details in fields.items()]
-    except LongWay:
-        return None
-
-
-class _Executed:
-    """In place of an executor: an event's result that is known already."""
-
-    def __init__(self, result: CoreResult) -> None:
-        self._result = result
-
-    def execute_operation(self, serially: bool | None = None) -> CoreResult:
-        return self._result
 
 
 class OperationUnclear(CannotGetOperationTypeError):
@@ -225,6 +140,73 @@ class Schema(strawberry.Schema):
             return PreExecutionError(data=None, errors=[GraphQLError(error.message, original_error=error)])
         return None
 
+    async def _stream(
+        self,
+        execution_context: ExecutionContext,
+        extensions_runner: SchemaExtensionsRunner,
+        middleware_manager: MiddlewareManager,
+        *_: Any,
+        **__: Any,
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """What an operation comes to, on transports that bring many results.
+
+        As in the base class where there are no extensions, of which this schema has none; but an event of which only
+        leaves are selected takes none of the steps of an execution.
+        """
+        context, runner = execution_context, extensions_runner
+        failure = await self._prepare_stream(context, runner)
+        if failure is None and context.operation_type is not OperationType.SUBSCRIPTION:
+            single = self._stream_non_subscription(context, runner, middleware_manager)
+            async with aclosing(cast(AsyncGenerator[ExecutionResult, None], single)) as results:
+                async for result in results:
+                    yield result
+            return
+        begun = failure or await self._subscribe(context, middleware_manager)
+        if not isinstance(begun, tuple):
+            yield await self._handle_execution_result(context, begun, runner)
+            return
+        executor, events = begun
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    data = executor.encoder.encode(event)
+                    if data is not None:
+                        yield ExecutionResult(data, None)
+                    else:
+                        executed = await executor.execute_event(event)
+                        yield await self._handle_execution_result(context, executed, runner)
+        except Exception as error:
+            yield await self._handle_execution_result(context, _failed(error), runner)
+
+    async def _prepare_stream(
+        self, context: ExecutionContext, runner: SchemaExtensionsRunner
+    ) -> PreExecutionError | None:
+        """As `_prepare_operation_async`, with nothing raised."""
+        try:
+            return await self._prepare_operation_async(context, runner)
+        except (CannotGetOperationTypeError, InvalidOperationTypeError) as error:
+            return PreExecutionError(data=None, errors=[_coerce_pre_execution_error(error)])
+
+    async def _subscribe(
+        self, context: ExecutionContext, middleware: MiddlewareManager
+    ) -> tuple[Executor, AsyncIterator[Any]] | PreExecutionError | CoreResult:
+        """What executes a subscription's events, and these as they come; or why they don't."""
+        assert context.graphql_document is not None
+        try:
+            executor = Executor.build(
+                self._schema,
+                context.graphql_document,
+                context.root_value,
+                context.context,
+                context.variables,
+                context.operation_name,
+                middleware=middleware,
+            )
+            events = await executor.events() if isinstance(executor, Executor) else CoreResult(None, executor)
+        except Exception as error:
+            return _failed(error)
+        return PreExecutionError(None, events.errors) if isinstance(events, CoreResult) else (executor, events)
+
     async def _execute_operation(self, context: ExecutionContext, *args: Any) -> Any:
         """Queries and mutations, which may take so long and no longer; subscriptions are executed elsewhere."""
         executing = super()._execute_operation(context, *args)
@@ -253,6 +235,12 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log every error here, the expected ones too; `schema.errors` logs those that matter."""
+
+
+def _failed(error: Exception) -> CoreResult:
+    """What to tell of a subscription that its events, or what yields them, have broken."""
+    failure = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+    return CoreResult(None, [failure])
 
 
 async def _finish(executing: Coroutine[Any, Any, T], limit_s: float) -> T:

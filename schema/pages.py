@@ -1,6 +1,6 @@
 """Connections, the pages of long lists: https://relay.dev/graphql/connections.htm."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
@@ -36,24 +36,32 @@ class Edge(Generic[NodeT]):
 class Connection(Generic[NodeT]):
     """``Connection[Agent]`` is the type ``AgentConnection``, and its edges are ``AgentEdge``."""
 
-    edges: list[Edge[NodeT]] = strawberry.field(description="The page's objects, each with its cursor.")
-    nodes: list[NodeT] = strawberry.field(description="The page's objects.")
-    page_info: PageInfo = strawberry.field(description="Where the page stands in its list.")
-    count: strawberry.Private[Callable[[], Awaitable[int]]]
+    page: strawberry.Private[Page[Any]]
+    make: strawberry.Private[Callable[[Any], Any]]
+
+    @field("The page's objects, each with its cursor.")
+    def edges(self) -> list[Edge[NodeT]]:
+        return [Edge(cursor=self.page.cursor(row), node=self.make(row)) for row in self.page.rows]
+
+    @field("The page's objects.")
+    def nodes(self) -> list[NodeT]:
+        return [self.make(row) for row in self.page.rows]
+
+    @field("Where the page stands in its list.")
+    def page_info(self) -> PageInfo:
+        cursors = [self.page.cursor(row) for row in (*self.page.rows[:1], *self.page.rows[-1:])]
+        return PageInfo(
+            has_next_page=self.page.has_next,
+            has_previous_page=self.page.has_previous,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        )
 
     @field("How many there are on all pages.")
     async def total_count(self) -> int:
-        return await self.count()
+        return await self.page.count()
 
     @classmethod
     def of(cls, page: Page[RowT], make: Callable[[RowT], Any]) -> "Connection[NodeT]":
         """The connection of a page whose rows ``make`` turns into objects of the schema."""
-        nodes = [make(row) for row in page.rows]
-        edges = [Edge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
-        info = PageInfo(
-            has_next_page=page.has_next,
-            has_previous_page=page.has_previous,
-            start_cursor=page.cursors[0] if page.cursors else None,
-            end_cursor=page.cursors[-1] if page.cursors else None,
-        )
-        return Connection(edges=edges, nodes=nodes, page_info=info, count=page.count)
+        return Connection(page=page, make=make)

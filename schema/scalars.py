@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NewType
 
+import orjson
 import strawberry
 from graphql import FloatValueNode, GraphQLError, IntValueNode, StringValueNode, ValueNode
 from strawberry.types.scalar import ScalarDefinition
@@ -21,7 +22,8 @@ _DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,30})?")
 def print_datetime(value: datetime) -> str:
     """UTC, as RFC 3339 writes it; a value without an offset is UTC."""
     aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return aware.isoformat().removesuffix("+00:00") + "Z"
+    # As ``isoformat``, and much quicker: a page of runs has hundreds of them.
+    return orjson.dumps(aware, option=orjson.OPT_UTC_Z)[1:-1].decode()
 
 
 def parse_datetime(value: object) -> datetime:

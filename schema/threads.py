@@ -80,7 +80,9 @@ class Thread(Node, prefix=IdPrefix.THREAD, table=ThreadRow):
     async def runs(
         self, info: Info, first: First = 20, after: After = None
     ) -> Connection[Annotated["Run", strawberry.lazy("schema.runs")]]:
-        return Connection.of(await threads.runs(info.context, self.key, first=first, after=after), node_of)
+        return Connection.of(
+            await threads.runs(info.context, self.key, first=first, after=after), Node.by_table[RunRow].of
+        )
 
     @classmethod
     def of(cls, row: ThreadRow) -> Self:

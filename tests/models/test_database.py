@@ -11,7 +11,7 @@ import pytest
 from tortoise.exceptions import OperationalError
 
 from models import database
-from models.database import IntegrityError, fetch, is_transient, transaction
+from models.database import IntegrityError, fetch, is_transient, look_up, transaction
 from tests.servers.postgres_proxy import PostgresProxy
 
 POOL_SIZE = 3
@@ -124,3 +124,23 @@ async def test_a_transaction_that_is_cancelled_at_any_moment_is_no_error(
         await asyncio.gather(task, return_exceptions=True)
     await work()
     assert not caplog.records
+
+
+async def test_a_lone_statement_sees_what_it_sets_for_itself_and_leaves_nothing(pool: None) -> None:
+    scope = "SELECT set_config('app.user_id', $1, true) AS before, current_setting('app.user_id', true) AS after"
+    assert await look_up(scope, "x") == [{"before": "x", "after": "x"}]
+    [found] = await look_up("SELECT current_setting('app.user_id', true) AS now")
+    assert not found["now"]
+    async with transaction():
+        with pytest.raises(RuntimeError, match="transaction"):
+            await look_up("SELECT 1")
+
+
+async def test_a_lone_statement_gives_its_connection_back_when_it_fails(proxy: PostgresProxy) -> None:
+    for _ in range(POOL_SIZE + 1):
+        proxy.lose_answer_to("SELECT 1 AS one")
+        with pytest.raises(Exception) as failure:  # noqa: PT011  # of many kinds
+            await look_up("SELECT 1 AS one")
+        assert is_transient(failure.value)
+    assert await look_up("SELECT 1 AS one") == [{"one": 1}]
+    await all_at_once()

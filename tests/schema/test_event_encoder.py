@@ -17,7 +17,8 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from resolvers.context import Context
 from schema import run_events
 from schema.event_encoder import EventEncoder
-from schema.execution import Executor, Schema
+from schema.execution import Schema
+from schema.executor import Executor
 from schema.schema import schema
 from streaming.buckets import LocalBuckets
 from tests.e2e.endpoint import Mutation, Query, Subscription, Tick
@@ -107,9 +108,12 @@ def test_answers_are_those_of_graphql_core_to_the_byte(document: str, happened: 
         encoded = encoder.encode(event)
         # Whatever has no errors is made of leaves here.
         assert (encoded is None) == bool(expected.errors)
-        result = executor.build_per_event_executor(event).execute_operation(False)
-        assert orjson.dumps(result.data) == orjson.dumps(expected.data)
-        assert result.errors == expected.errors
+        if encoded is not None:
+            assert orjson.dumps(encoded) == orjson.dumps(expected.data)
+        else:
+            result = executor.build_per_event_executor(event).execute_operation(False)
+            assert result.data == expected.data
+            assert result.errors == expected.errors
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from graphql import parse
 from graphql.execution import Executor as CoreExecutor
 
-from schema.execution import Executor, Schema
+from schema.execution import Schema
+from schema.executor import Executor
 from schema.schema import print_schema
 from tests.e2e.endpoint import Mutation, Query, Subscription
 

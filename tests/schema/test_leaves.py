@@ -9,11 +9,15 @@ import orjson
 import pytest
 import strawberry
 from graphql import ExecutionResult, parse
+from graphql.execution import Executor as CoreExecutor
+from graphql.pyutils import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from schema.execution import Executor, Schema
+from schema.execution import Schema
+from schema.executor import Executor
+from schema.leaves import Leaf, value_of
 from schema.scalars import JSON, Long
 
 
@@ -107,7 +111,8 @@ def selections(draw: st.DrawFn, depth: int = 0) -> str:
 
 
 def result(kind: type[StrawberryGraphQLCoreExecutionContext], document: str) -> ExecutionResult:
-    executor: Any = kind.build(SCHEMA._schema, parse(document))
+    # As Strawberry does, which brings a manager even where there is no middleware.
+    executor: Any = kind.build(SCHEMA._schema, parse(document), middleware=SCHEMA._get_middleware_manager([]))
     assert isinstance(executor, kind), executor
     found = executor.execute_operation()
     assert isinstance(found, ExecutionResult)
@@ -144,16 +149,35 @@ def test_so_are_those_of_several_types(things: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("selected", "is_short"),
-    [("name size colour", True), ("name __typename", True), ("name labels", False), ("name shout", False)],
+    ("selected", "short", "long"),
+    [
+        ("name size colour", [], []),
+        ("name __typename", [], []),
+        ("name labels", ["name"], ["labels"]),
+        ("size shout", ["size"], ["shout"]),
+        ("name inner { size }", ["name", "size"], ["inner"]),
+    ],
 )
-def test_the_short_way_is_taken_where_only_leaves_are_selected(
-    selected: str, is_short: bool, monkeypatch: pytest.MonkeyPatch
+def test_graphql_core_is_left_with_what_is_no_leaf(
+    selected: str, short: list[str], long: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A list of leaves alone is answered as a whole; among other fields they are answered one by one."""
     taken: list[str] = []
-    monkeypatch.setattr("schema.execution.value_of", lambda source, leaf: taken.append(leaf.key))
+    left: list[str] = []
+
+    def take(source: object, leaf: Leaf) -> object:
+        taken.append(leaf.key)
+        return value_of(source, leaf)
+
+    def leave(self: CoreExecutor[Any], parent: Any, source: Any, details: Any, path: Path, *rest: Any) -> object:
+        left.append(str(path.key))
+        return execute_field(self, parent, source, details, path, *rest)
+
+    execute_field = CoreExecutor.execute_field
+    monkeypatch.setattr("schema.executor.value_of", take)
+    monkeypatch.setattr(CoreExecutor, "execute_field", leave)
     fields = SCHEMA._schema.query_type.fields  # type: ignore[union-attr]
     box = Box(name="a", size=None, price=Decimal(1), at=None, colour=Colour.RED, content=None, labels=[])
     monkeypatch.setattr(fields["boxes"], "resolve", lambda *_: [box, box])
-    result(Executor, f"{{ boxes {{ {selected} }} }}")
-    assert taken == (selected.split() * 2 if is_short else [])
+    assert not result(Executor, f"{{ boxes {{ {selected} }} }}").errors
+    assert (taken, left) == (short * 2, ["boxes", *long * 2])

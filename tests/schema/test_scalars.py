@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import strawberry
 from graphql import GraphQLError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from resolvers.context import Context
 from schema.execution import Schema
@@ -72,6 +74,11 @@ async def echo(document: str, **variables: Any) -> Any:
 )
 def test_a_datetime_is_printed_in_utc(value: datetime, printed: str) -> None:
     assert print_datetime(value) == printed
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_it_is_printed_as_iso_8601_has_it(value: datetime) -> None:
+    assert print_datetime(value) == value.isoformat().replace("+00:00", "Z")
 
 
 @pytest.mark.parametrize(

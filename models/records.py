@@ -1,0 +1,26 @@
+"""Rows of lists: what came from the database, of which nothing is made before it is asked for."""
+
+from collections.abc import Callable
+from functools import cache
+from operator import itemgetter
+from typing import Any
+
+import asyncpg
+
+from models.base import Row, conversions
+
+
+@cache
+def record_class(table: type[Row]) -> type[asyncpg.Record]:
+    """Records that read as rows of ``table`` do: each column is an attribute, and has the value that it has in a row.
+
+    The driver makes them without a step of the interpreter, where a row takes several for each column. Nothing can be
+    changed in them.
+    """
+    columns = {column: property(_reader(table, column)) for column in table._meta.db_fields}
+    return type(f"{table.__name__}Record", (asyncpg.Record,), {"__slots__": (), **columns})
+
+
+def _reader(table: type[Row], column: str) -> Callable[[asyncpg.Record], Any]:
+    convert = conversions(table).get(column)
+    return itemgetter(column) if convert is None else lambda record: convert(record[column])

@@ -1,0 +1,108 @@
+"""A transaction on a connection of the pool, in which Tortoise's queries take place too.
+
+Tortoise brings the same, for all databases and with savepoints, at several times the cost; and it leaks: when BEGIN
+fails or is cancelled, the connection is lost to the pool, and every later transaction of the task takes place in it.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, cast
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from tortoise import connections
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.exceptions import IntegrityError, OperationalError
+
+_NAME = "default"
+
+
+class Connection(TransactionWrapper):
+    """A transaction's connection, as `Transaction` gives it; what Tortoise takes it for does the rest."""
+
+    def __init__(self, client: AsyncpgDBClient, lent: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        super().__init__(client)
+        self._connection = lent  # type: ignore[assignment]  # all that is asked of it, the proxy hands on
+
+    async def records(
+        self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+    ) -> list[asyncpg.Record]:
+        """What a statement finds, with ``$1, $2 ...`` for ``values``. Raises what Tortoise's queries do."""
+        self.log.debug("%s: %s", sql, values)
+        # Tasks that share the transaction take turns.
+        async with self._lock:
+            try:
+                return await self._connection.fetch(sql, *values, record_class=record_class)
+            except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
+                raise OperationalError(error) from error
+            except asyncpg.IntegrityConstraintViolationError as error:
+                raise IntegrityError(error) from error
+
+
+class Transaction:
+    """Begun by a statement of the caller's; then, before anything else, ``first`` is executed, if there is something:
+    a statement and its values.
+    """
+
+    __slots__ = ("_begin", "_first", "_lent", "_pool", "_token")
+
+    def __init__(self, begin: str, first: tuple[str, ...] | None = None) -> None:
+        self._begin = begin
+        self._first = first
+
+    async def __aenter__(self) -> Connection:
+        client = connections.get(_NAME)
+        if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
+            raise RuntimeError("This task is in a transaction already, and they do not nest.")
+        self._pool = await _pool_of(client)
+        self._lent = await self._pool.acquire()
+        try:
+            await self._lent.execute(self._begin)
+            if self._first is not None:
+                await self._lent.execute(*self._first)
+        except BaseException:
+            # What was cancelled may have begun all the same, and for one left open asyncpg logs an error.
+            with suppress(Exception):
+                await self._end("ROLLBACK;")
+            raise
+        connection = Connection(client, self._lent)
+        self._token = connections.set(_NAME, connection)
+        return connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._end("COMMIT;" if kind is None else "ROLLBACK;")
+        finally:
+            connections.reset(self._token)
+
+    async def _end(self, statement: str) -> None:
+        try:
+            await self._lent.execute(statement)
+        finally:
+            await self._pool.release(self._lent)
+
+
+async def lone_statement(sql: str, values: Sequence[Any]) -> list[asyncpg.Record]:
+    """What a statement finds that is a transaction by itself."""
+    client = connections.get(_NAME)
+    if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
+        raise RuntimeError("This task is in a transaction already.")
+    client.log.debug("%s: %s", sql, values)
+    pool = await _pool_of(client)
+    lent = await pool.acquire()
+    try:
+        return await lent.fetch(sql, *values)
+    finally:
+        await pool.release(lent)
+
+
+async def _pool_of(client: AsyncpgDBClient) -> "asyncpg.Pool[asyncpg.Record]":
+    """The process's, opened by the first who asks for it."""
+    if client._pool is None:
+        async with client._pool_init_lock:
+            if client._pool is None:
+                await client.create_connection(with_db=True)
+    return cast("asyncpg.Pool[asyncpg.Record]", client._pool)
