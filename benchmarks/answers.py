@@ -23,11 +23,12 @@ class Wrong(Exception):
 
 class Received:
     """The text of one stream as it arrives, compared with what was said. ``times``: when each token came, in seconds
-    of CLOCK_MONOTONIC, which all processes of a machine share.
+    of CLOCK_MONOTONIC, which all processes of a machine share. ``events``: in how many pieces.
     """
 
     def __init__(self) -> None:
         self.times: list[float] = []
+        self.events = 0
 
     def take(self, text: str, at: float) -> None:
         """The next stretch, whole tokens.
@@ -39,6 +40,7 @@ class Received:
         if not text or len(text) % TOKEN_CHARS or not TEXT.startswith(text, begin):
             raise Wrong(f"After {len(self.times)} tokens came {text[:80]!r}.")
         self.times += [at] * (len(text) // TOKEN_CHARS)
+        self.events += 1
 
     def end(self) -> None:
         """Raises Wrong when something is missing."""

@@ -1,4 +1,5 @@
-"""The load, in a process of its own: `python -m benchmarks.load` reads one job as JSON, and prints what came of it.
+"""The load, in a process of its own: `python -m benchmarks.load` reads a job as one line of JSON, and prints what came
+of it.
 
 A job's ``kind`` names what is done, and its other fields are the arguments of the function below.
 """
@@ -7,6 +8,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from itertools import cycle
 from statistics import median, quantiles
 from typing import Any
 
@@ -14,16 +16,19 @@ import orjson
 import uvloop
 
 from benchmarks.answers import SHORT, Received, Wrong
-from benchmarks.streams import CLIENTS, START_RUN, Client
-from benchmarks.wire import Http, connect
+from benchmarks.streams import CLIENTS, RUN_EVENTS, START_RUN, Client, start_run
+from benchmarks.wire import GraphQLSocket, Http, connect
 
 Result = dict[str, Any]
+
+# How many sockets are opened at once, so that none waits for so long that the server gives up on it.
+OPENING = 16
 
 
 async def streams(
     *,
     client: str,
-    port: int,
+    ports: list[int],
     upstream_port: int,
     model: str,
     at_once: int,
@@ -34,10 +39,11 @@ async def streams(
 ) -> Result:
     """``at_once`` clients, each with a connection of its own, read ``each`` streams one after the other.
 
-    They begin together, or evenly within ``spread_s`` seconds. Times in seconds, lags from a token's write upstream.
+    They share ``ports`` evenly, and begin together, or evenly within ``spread_s`` seconds. Times are in seconds, lags
+    from a token's write upstream; ``events`` are the pieces in which the tokens came.
     """
     clients = [CLIENTS[client]() for _ in range(at_once)]
-    for one in clients:
+    for one, port in zip(clients, cycle(ports), strict=False):
         await one.open(port, token, agents or {})
     upstream = await connect(upstream_port, Http)
     await upstream.get("/times")
@@ -59,6 +65,7 @@ async def streams(
     return {
         "wall_s": wall_s,
         "tokens": len(lags),
+        "events": sum(said.events for said in answers.values()),
         "first_token_s": median(said.times[0] - asked_at[name] for name, said in answers.items()),
         "lag_p50_s": median(lags),
         "lag_p99_s": quantiles(lags, n=100)[98],
@@ -118,6 +125,37 @@ async def starts(
     }
 
 
+async def idle(*, port: int, token: str, agents: dict[str, str], sockets: int, each: int) -> Result:
+    """``each`` subscriptions on each of some sockets, each to a run of its own that nobody executes.
+
+    Prints a line when all of them have had their run's first event, and stays until there is no more input.
+    """
+    opening = asyncio.Semaphore(OPENING)
+    following: list[asyncio.Task[None]] = []
+
+    async def follow(socket: GraphQLSocket) -> None:
+        run_id, begun = await start_run(socket, agents[SHORT], "idle"), asyncio.Event()
+        task = asyncio.create_task(socket.run(RUN_EVENTS, {"runId": run_id}, lambda data, at: begun.set()))
+        task.add_done_callback(lambda _: begun.set())
+        following.append(task)
+        await begun.wait()
+
+    async def open_socket() -> None:
+        async with opening:
+            socket = await connect(port, GraphQLSocket)
+            await socket.open(token)
+            for _ in range(each):
+                await follow(socket)
+
+    await asyncio.gather(*(open_socket() for _ in range(sockets)))
+    sys.stdout.buffer.write(b"open\n")
+    sys.stdout.buffer.flush()
+    await asyncio.to_thread(sys.stdin.buffer.read)
+    if any(task.done() for task in following):
+        raise Wrong("A subscription has ended.")
+    return {"subscriptions": len(following)}
+
+
 def _data(answer: bytes) -> dict[str, Any]:
     result = orjson.loads(answer)
     if "errors" in result or any("code" in value for value in result["data"].values() if isinstance(value, dict)):
@@ -126,11 +164,16 @@ def _data(answer: bytes) -> dict[str, Any]:
     return data
 
 
-KINDS: dict[str, Callable[..., Awaitable[Result]]] = {"streams": streams, "requests": requests, "starts": starts}
+KINDS: dict[str, Callable[..., Awaitable[Result]]] = {
+    "streams": streams,
+    "requests": requests,
+    "starts": starts,
+    "idle": idle,
+}
 
 
 async def _main() -> None:
-    job = orjson.loads(sys.stdin.buffer.read())
+    job = orjson.loads(sys.stdin.buffer.readline())
     sys.stdout.buffer.write(orjson.dumps(await KINDS[job.pop("kind")](**job)))
 
 

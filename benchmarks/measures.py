@@ -1,6 +1,5 @@
 """The single measurements, each of one system at one moment."""
 
-import time
 from typing import Any
 
 from benchmarks.answers import FLAT_OUT, PACED, PACED_HZ, SHORT, TOKENS
@@ -34,38 +33,44 @@ def paced(system: System, upstream_port: int, at_once: int) -> Figures:
 
 
 def _streams(system: System, upstream_port: int, **job: Any) -> Figures:
-    server, postgres = system.cpu_s()
-    done = load(
-        "streams",
-        client=system.client,
-        port=system.port,
-        upstream_port=upstream_port,
-        token=system.token,
-        agents=system.agents,
-        **job,
-    )
-    server_after, postgres_after = system.cpu_s()
-    tokens = done["tokens"]
+    before = system.cpu_s()
+    done = load("streams", **asking(system, upstream_port), **job)
+    # What its streams leave a server to do when they have ended is theirs too.
+    system.settle()
+    after, tokens = system.cpu_s(), done["tokens"]
+    used = {kind: after[kind] - before[kind] for kind in after}
+    used["all"] = sum(used.values())
     return {
         "tokens_per_s": tokens / done["wall_s"],
         "first_token_ms": done["first_token_s"] * 1000,
         "lag_p50_ms": done["lag_p50_s"] * 1000,
         "lag_p99_ms": done["lag_p99_s"] * 1000,
-        "server_cpu_s_per_1000_tokens": (server_after - server) / tokens * 1000,
-        "postgres_cpu_s_per_1000_tokens": (postgres_after - postgres) / tokens * 1000,
+        **{f"{kind}_cpu_s_per_1000_tokens": seconds / tokens * 1000 for kind, seconds in used.items()},
+    }
+
+
+def asking(system: System, upstream_port: int) -> dict[str, Any]:
+    """The part of a job of streams that says whom to ask."""
+    return {
+        "client": system.client,
+        "ports": system.ports,
+        "upstream_port": upstream_port,
+        "token": system.token,
+        "agents": system.agents,
     }
 
 
 def starts(system: System) -> Figures:
     """startRun over HTTP: as many as go, then half as many a second."""
     job = {
-        "port": system.port,
+        "port": system.ports[0],
         "token": system.token,
         "agents": system.agents,
         "seconds": START_SECONDS,
         "connections": START_CONNECTIONS,
     }
     most = load("starts", rate=None, **job)["starts_per_s"]
+    system.settle()
     half = load("starts", rate=most / 2, **job)
     return {
         "starts_per_s": most,
@@ -85,7 +90,7 @@ def requests(system: System) -> Figures:
 
 def _request(system: System, document: str, variables: dict[str, str], holds: int = 0) -> float:
     job = {
-        "port": system.port,
+        "port": system.ports[0],
         "token": system.token,
         "document": document,
         "variables": variables,
@@ -93,18 +98,6 @@ def _request(system: System, document: str, variables: dict[str, str], holds: in
         "holds": holds,
     }
     load("requests", count=20, **job)
-    before, _ = system.cpu_s()
+    before = system.cpu_s()
     load("requests", count=REQUESTS, **job)
-    after, _ = system.cpu_s()
-    return (after - before) / REQUESTS * 1e6
-
-
-def settle(system: System, limit_s: float = 60.0) -> None:
-    """Wait until the server has done what it was left with: until it uses next to nothing for a second."""
-    deadline = time.monotonic() + limit_s
-    used = sum(system.cpu_s())
-    while time.monotonic() < deadline:
-        time.sleep(1.0)
-        used, before = sum(system.cpu_s()), used
-        if used - before < 0.1:
-            return
+    return (system.cpu_s()["server"] - before["server"]) / REQUESTS * 1e6

@@ -1,4 +1,4 @@
-"""Bar charts as SVG."""
+"""Charts as SVG."""
 
 from math import log10
 
@@ -35,6 +35,33 @@ def bars(title: str, groups: list[str], series: dict[str, list[float]]) -> str:
             parts.append(_text(x + bar_width / 2, y - 4, f"{value:,.0f}", size=9, anchor="middle"))
     for group, name in enumerate(groups):
         parts.append(_text(LEFT + group_width * (group + 0.5), HEIGHT - 15, name, anchor="middle"))
+    return _drawing(parts)
+
+
+def lines(title: str, step: float, series: dict[str, list[float]]) -> str:
+    """A line for each series, whose values are ``step`` apart, from zero on."""
+    most = 1.2 * max(max(values) for values in series.values())
+    longest = max(len(values) for values in series.values())
+    plot_height = HEIGHT - TOP - BOTTOM
+    parts = [_text(LEFT, 20, title, size=15)]
+    for quarter in range(5):
+        y, x = HEIGHT - BOTTOM - plot_height * quarter / 4, LEFT + (WIDTH - LEFT - 20) * quarter / 4
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
+        parts.append(_text(LEFT - 6, y + 4, f"{most * quarter / 4:,.0f}", anchor="end"))
+        parts.append(_text(x, HEIGHT - 15, f"{longest * step * quarter / 4:.1f}", anchor="middle"))
+    for number, (name, values) in enumerate(series.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        points = " ".join(
+            f"{LEFT + (WIDTH - LEFT - 20) * (at + 1) / longest:.1f},{HEIGHT - BOTTOM - plot_height * value / most:.1f}"
+            for at, value in enumerate(values)
+        )
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<rect x="{LEFT + 230 * number}" y="32" width="12" height="12" fill="{colour}"/>')
+        parts.append(_text(LEFT + 230 * number + 17, 42, name))
+    return _drawing(parts)
+
+
+def _drawing(parts: list[str]) -> str:
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">\n'

@@ -14,9 +14,12 @@ from typing import Any
 import orjson
 
 ROOT = Path(__file__).parent.parent
+PYTHON = sys.executable
 START_TIMEOUT_S = 60.0
 LOAD_TIMEOUT_S = 300.0
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+Process = subprocess.Popen[bytes]
 
 
 def free_port() -> int:
@@ -28,12 +31,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(arguments: list[str], log: Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """`python ARGUMENTS`, terminated at the end of the block. What it writes is added to the file ``log``."""
+def running(command: list[str], log: Path, **environment: str) -> Iterator[Process]:
+    """A command, terminated at the end of the block. What it writes is added to the file ``log``."""
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output)
     try:
         yield process
     finally:
@@ -41,13 +42,12 @@ def running(arguments: list[str], log: Path, **environment: str) -> Iterator["su
         process.wait()
 
 
-def run(arguments: list[str], **environment: str) -> None:
-    """`python ARGUMENTS` to its end. Raises CalledProcessError when that is a failure."""
-    command = [sys.executable, *arguments]
+def run(command: list[str], **environment: str) -> None:
+    """A command, to its end. Raises CalledProcessError when that is a failure."""
     subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True, capture_output=True)
 
 
-def await_status_200(process: "subprocess.Popen[bytes]", port: int, path: str) -> None:
+def await_status_200(process: Process, port: int, path: str) -> None:
     """Returns once the server answers; raises RuntimeError when it ends, or does not within a minute."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
@@ -64,18 +64,33 @@ def await_status_200(process: "subprocess.Popen[bytes]", port: int, path: str) -
     raise RuntimeError(f"{process.args!r} does not serve.")
 
 
-def load(kind: str, **job: Any) -> dict[str, Any]:
-    """Have the load generator do a job, see `benchmarks.load`. Raises CalledProcessError when something was wrong."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load"],
-        cwd=ROOT,
-        input=orjson.dumps({"kind": kind, **job}),
-        stdout=subprocess.PIPE,
-        timeout=LOAD_TIMEOUT_S,
-        check=True,
-    )
-    result: dict[str, Any] = orjson.loads(done.stdout)
+@contextmanager
+def loading(kind: str, **job: Any) -> Iterator[Process]:
+    """The load generator at a job, see `benchmarks.load`; it is ended at the end of the block if it still runs."""
+    command = [PYTHON, "-m", "benchmarks.load"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(orjson.dumps({"kind": kind, **job}) + b"\n")
+        process.stdin.flush()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def outcome(process: Process, timeout_s: float = LOAD_TIMEOUT_S) -> dict[str, Any]:
+    """What came of the load generator's job. Raises CalledProcessError when something was wrong."""
+    output, _ = process.communicate(timeout=timeout_s)
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    result: dict[str, Any] = orjson.loads(output)
     return result
+
+
+def load(kind: str, **job: Any) -> dict[str, Any]:
+    """Have the load generator do a job to its end. Raises CalledProcessError when something was wrong."""
+    with loading(kind, **job) as process:
+        return outcome(process)
 
 
 def cpu_s(pid: int) -> float:

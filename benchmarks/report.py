@@ -1,106 +1,185 @@
-"""What `make bench` leaves behind: the values as JSON, their medians as tables, the most telling of them as a plot."""
+"""What `make bench` leaves behind: the values as JSON, their medians as tables, the most telling of them as plots."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
 
-from benchmarks.plot import bars
+from benchmarks.endurance import SAMPLE_S
+from benchmarks.marks import MARKS, added_first_token
+from benchmarks.plot import bars, lines
 from benchmarks.results import Results
+from benchmarks.sizing import sizing
+from benchmarks.systems import ONE_PROCESS
 
-Row = list[str]
+Columns = dict[str, tuple[str, str]]
+"""Of a table: what stands above each, the figure that stands in it, and the figure's format."""
 
 BEGIN, END = "<!-- what `make bench` measured -->\n", "<!-- end -->\n"
-PLOT = "![Tokens a second by streams at once](../benchmarks/results/throughput.svg)\n"
+PLOTS = {
+    "throughput.svg": "Tokens a second by streams at once",
+    "memory.svg": "Memory over time",
+}
+
+
+CPU: Columns = {
+    f"{name} CPU, s/1,000": (f"{kind}_cpu_s_per_1000_tokens", ".3f")
+    for name, kind in {
+        "server": "server",
+        "worker": "worker",
+        "PostgreSQL": "postgres",
+        "Redis": "redis",
+        "all": "all",
+    }.items()
+}
+FLAT_OUT: Columns = {"tokens/s": ("tokens_per_s", ",.0f"), **CPU, "first token, ms": ("first_token_ms", ".1f")}
+PACED: Columns = {
+    "lag p50, ms": ("lag_p50_ms", ".1f"),
+    "lag p99, ms": ("lag_p99_ms", ".1f"),
+    "first token, ms": ("first_token_ms", ".1f"),
+    **CPU,
+}
+SOAK: Columns = {
+    "events/s": ("events_per_s", ".0f"),
+    "least MB": ("least_mb", ".1f"),
+    "most MB": ("most_mb", ".1f"),
+    "slope, MB/min": ("mb_per_min", "+.3f"),
+}
+IDLE: Columns = {
+    "KB each": ("kb_each", ".1f"),
+    "server RSS, MB": ("rss_mb", ".0f"),
+    "server CPU, cores": ("server_cores", ".2f"),
+    "PostgreSQL CPU, cores": ("postgres_cores", ".2f"),
+}
+START: Columns = {
+    "cold start, s": ("cold_start_s", ".1f"),
+    "idle RSS of a server, MB": ("server_rss_mb", ".0f"),
+    "of a worker, MB": ("worker_rss_mb", ".0f"),
+}
+STARTS: Columns = {
+    "startRun, 1/s": ("starts_per_s", ".0f"),
+    "p50 at half that, ms": ("start_p50_ms_at_half", ".1f"),
+    "p95, ms": ("start_p95_ms_at_half", ".1f"),
+}
+REQUESTS: Columns = {
+    "`{ __typename }`, CPU us": ("typename_cpu_us", ".0f"),
+    "100 runs by 6 scalars, CPU us": ("page_cpu_us", ".0f"),
+}
 
 
 def write(results: Results, folder: Path) -> None:
-    """Write ``results.json``, ``results.md`` and ``throughput.svg`` into ``folder``."""
+    """Write ``results.json``, ``results.md`` and plots into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_bytes(orjson.dumps(results.as_json(), option=orjson.OPT_INDENT_2))
     (folder / "results.md").write_text(tables(results))
-    levels = results.measurements("flat out")
-    series = {
-        system: [results.median(system, level, "tokens_per_s") or 0.0 for level in levels]
-        for system in results.systems
-        if results.median(system, levels[0], "tokens_per_s")
-    }
-    title = "Tokens a second, flat out, by streams at once (logarithmic)"
-    (folder / "throughput.svg").write_text(bars(title, [level.split()[-1] for level in levels], series))
+    for name, drawing in _plots(results).items():
+        (folder / name).write_text(drawing)
 
 
-def publish(results: Results, page: Path) -> None:
-    """Put plot and tables into a page of Markdown, between the lines that mark their place."""
+def publish(results: Results, docs: Path) -> None:
+    """Put plots and tables into ``performance.md``, and what one core carries into ``operations.md``, if that was
+    measured: between the lines that mark their place.
+    """
+    plots = "".join(f"![{PLOTS[name]}](../benchmarks/results/{name})\n\n" for name in _plots(results))
+    _insert(docs / "performance.md", plots + tables(results))
+    if sized := sizing(results):
+        _insert(docs / "operations.md", sized)
+
+
+def _insert(page: Path, text: str) -> None:
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}{PLOT}\n{tables(results)}{END}{after}")
+    page.write_text(f"{before}{BEGIN}{text}{END}{after}")
+
+
+def _plots(results: Results) -> dict[str, str]:
+    """SVGs by file name, of what was measured."""
+    plots = {}
+    if levels := results.measurements("flat out"):
+        values = {
+            system: [results.median(system, level, "tokens_per_s") for level in levels] for system in results.systems
+        }
+        series = {system: [value for value in of_system if value] for system, of_system in values.items()}
+        series = {system: of_system for system, of_system in series.items() if len(of_system) == len(levels)}
+        title = "Tokens a second, flat out, by streams at once (logarithmic)"
+        plots["throughput.svg"] = bars(title, [level.split()[-1] for level in levels], series)
+    memory = {
+        f"{system}: {measurement.split()[-1]}": values
+        for (system, measurement, figure), values in results.values.items()
+        if figure == "rss_samples_mb"
+    }
+    if memory:
+        plots["memory.svg"] = lines("Memory (RSS, MB) over minutes of streams", SAMPLE_S / 60, memory)
+    return plots
 
 
 def tables(results: Results) -> str:
     """All medians, as tables of Markdown."""
     parts = [
-        _flat_out(results),
-        _paced(results),
-        _table(results, "start", {"cold start, s": ("cold_start_s", ".1f"), "idle RSS, MB": ("idle_rss_mb", ".0f")}),
-        _table(
-            results,
-            "starts",
-            {
-                "startRun, 1/s": ("starts_per_s", ".0f"),
-                "p50 at half that, ms": ("start_p50_ms_at_half", ".1f"),
-                "p95, ms": ("start_p95_ms_at_half", ".1f"),
-            },
-        ),
-        _table(
-            results,
-            "requests",
-            {
-                "`{ __typename }`, CPU us": ("typename_cpu_us", ".0f"),
-                "100 runs by 6 scalars, CPU us": ("page_cpu_us", ".0f"),
-            },
-        ),
+        _marks(results),
+        *(_flat_out(results, measurement) for measurement in results.measurements("flat out")),
+        *(_table(results, measurement, PACED) for measurement in results.measurements("paced")),
+        _cost(results),
+        _table(results, "start", START),
+        _table(results, "starts", STARTS),
+        _table(results, "requests", REQUESTS),
+        *(_table(results, measurement, SOAK) for measurement in results.measurements("soak")),
+        *(_table(results, measurement, IDLE) for measurement in results.measurements("idle")),
         _machine(results),
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _flat_out(results: Results) -> str:
-    columns = {
-        "tokens/s": ("tokens_per_s", ",.0f"),
-        "server CPU, s/1,000": ("server_cpu_s_per_1000_tokens", ".3f"),
-        "PostgreSQL CPU, s/1,000": ("postgres_cpu_s_per_1000_tokens", ".3f"),
-        "first token, ms": ("first_token_ms", ".1f"),
-    }
-    return "\n".join(_table(results, level, columns, of_limit=True) for level in results.measurements("flat out"))
+def _marks(results: Results) -> str:
+    rows = [row for mark in MARKS if (row := mark.row(results))]
+    return _markdown(["mark", "aim", "measured", "met"], rows)
 
 
-def _paced(results: Results) -> str:
-    columns = {
-        "lag p50, ms": ("lag_p50_ms", ".1f"),
-        "lag p99, ms": ("lag_p99_ms", ".1f"),
-        "server CPU, s/1,000": ("server_cpu_s_per_1000_tokens", ".3f"),
-        "PostgreSQL CPU, s/1,000": ("postgres_cpu_s_per_1000_tokens", ".3f"),
-    }
-    return "\n".join(_table(results, level, columns) for level in results.measurements("paced"))
-
-
-def _table(results: Results, measurement: str, columns: dict[str, tuple[str, str]], *, of_limit: bool = False) -> str:
-    """One line a system; the spread over the rounds, as least to most, stands behind the median of the first figure."""
-    first, _ = next(iter(columns.values()))
-    limit = results.median("direct", measurement, first)
+def _cost(results: Results) -> str:
+    """Whether a token costs the same however many streams there are."""
     rows = []
+    for way in ("flat out", "paced"):
+        for name, (figure, form) in CPU.items():
+            costs = [results.median(ONE_PROCESS, f"{way} {level}", figure) for level in (16, 64, 200)]
+            if costs[0] and costs[-1]:
+                ratio = f"{costs[-1] / costs[0]:.2f}"
+                rows.append([f"{way}, {name}", *(_cell(cost, form) for cost in costs), ratio])
+    return _markdown([f"{ONE_PROCESS}, by streams", "16", "64", "200", "200 / 16"], rows)
+
+
+def _flat_out(results: Results, measurement: str) -> str:
+    """With what stands beside `direct`: of a single stream its first token, of many their tokens a second."""
+    limit = results.median("direct", measurement, "tokens_per_s")
+    beside = {}
     for system in results.systems:
-        values = results.values.get((system, measurement, first))
-        if not values:
-            continue
-        cells = [_cell(results.median(system, measurement, figure), form) for figure, form in columns.values()]
-        form = columns[next(iter(columns))][1]
-        cells.insert(1, f"{min(values):{form}} to {max(values):{form}}")
-        if of_limit and limit:
-            cells.append(f"{(results.median(system, measurement, first) or 0.0) / limit:.3f}")
-        rows.append([system, *cells])
-    names = list(columns)
-    heads = [measurement, names[0], "from, to", *names[1:], *(["x direct"] if of_limit and limit else [])]
-    return _markdown(heads, rows) if rows else ""
+        if measurement == "flat out 1":
+            beside[system] = _cell(added_first_token(system)(results), ".1f")
+        elif limit and (value := results.median(system, measurement, "tokens_per_s")):
+            beside[system] = f"{value / limit:.3f}"
+    return _table(results, measurement, FLAT_OUT, ("added, ms" if measurement == "flat out 1" else "x direct", beside))
+
+
+def _table(
+    results: Results, measurement: str, columns: Columns, extra: tuple[str, dict[str, str]] | None = None
+) -> str:
+    """One line a system, without columns that nobody has. Where there were several rounds, the bounds of the first
+    figure stand behind its median.
+    """
+    first, form = next(iter(columns.values()))
+    values = {
+        system: found for system in results.systems if (found := results.values.get((system, measurement, first)))
+    }
+    table = [(measurement, list(values))]
+    for name, (figure, its_form) in columns.items():
+        table.append((name, [_cell(results.median(system, measurement, figure), its_form) for system in values]))
+    if any(len(of_system) > 1 for of_system in values.values()):
+        bounds = [f"{min(of_system):{form}} to {max(of_system):{form}}" for of_system in values.values()]
+        table.insert(2, ("from, to", bounds))
+    if extra:
+        head, by_system = extra
+        table.append((head, [by_system.get(system, "") for system in values]))
+    filled = [(head, cells) for head, cells in table if any(cells)]
+    return _markdown([head for head, _ in filled], list(zip(*(cells for _, cells in filled), strict=True)))
 
 
 def _cell(value: float | None, form: str) -> str:
@@ -118,6 +197,8 @@ def _machine(results: Results) -> str:
     )
 
 
-def _markdown(heads: Row, rows: list[Row]) -> str:
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
     rule = ["---", *["---:"] * (len(heads) - 1)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in [heads, rule, *rows])

@@ -1,6 +1,6 @@
 """All that was measured: values by system and measurement, of which the median counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any
 
@@ -12,14 +12,16 @@ Key = tuple[str, str, str]
 class Results:
     """Values in the order in which they were measured, by system, measurement and figure."""
 
-    def __init__(self, systems: Sequence[str]) -> None:
-        """``systems``: in the order in which they are to be shown."""
-        self.systems = systems
+    def __init__(self, systems: Iterable[str]) -> None:
+        """``systems``: in the order in which they are to be shown; others come behind them."""
+        self.systems = list(systems)
         self.values: dict[Key, list[float]] = {}
         self.machine: list[Figures] = []
 
     def add(self, system: str, measurement: str, figures: Mapping[str, float]) -> None:
         """What one measurement of a system came to."""
+        if system not in self.systems:
+            self.systems.append(system)
         for figure, value in figures.items():
             self.values.setdefault((system, measurement, figure), []).append(value)
 

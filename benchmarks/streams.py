@@ -80,6 +80,15 @@ class OfPassingServer:
         return received
 
 
+async def start_run(socket: GraphQLSocket, agent_id: str, message: str) -> str:
+    """The id of a new run of the agent."""
+    results: list[Any] = []
+    request = {"agentId": agent_id, "message": message}
+    await socket.run(START_RUN, {"input": request}, lambda data, at: results.append(data))
+    run_id: str = results[0]["startRun"]["run"]["id"]
+    return run_id
+
+
 class OfSynapse:
     """Starts a run, and follows it to its end."""
 
@@ -89,9 +98,7 @@ class OfSynapse:
         await self._socket.open(token)
 
     async def ask(self, model: str, name: str) -> Received:
-        received, results = Received(), []
-        request = {"agentId": self._agents[model], "message": name}
-        await self._socket.run(START_RUN, {"input": request}, lambda data, at: results.append(data))
+        run_id, received = await start_run(self._socket, self._agents[model], name), Received()
         kinds: list[str] = []
 
         def take(data: Any, at: float) -> None:
@@ -102,7 +109,7 @@ class OfSynapse:
             elif kinds[-1] == "RunFinished" and event["textSha256"] != TEXT_SHA256:
                 raise Wrong(f"Another text's SHA-256: {event}")
 
-        await self._socket.run(RUN_EVENTS, {"runId": results[0]["startRun"]["run"]["id"]}, take)
+        await self._socket.run(RUN_EVENTS, {"runId": run_id}, take)
         received.end()
         if kinds[-1] != "RunFinished":
             raise Wrong(f"The stream ended with {kinds[-1]}.")

@@ -5,6 +5,7 @@ import os
 import time
 from base64 import b64encode
 from collections.abc import Callable
+from itertools import count
 from typing import Any, TypeVar, cast
 
 import httptools
@@ -80,15 +81,15 @@ class Http(asyncio.Protocol):
 
 
 class GraphQLSocket(asyncio.Protocol):
-    """One WebSocket (RFC 6455) of `graphql-transport-ws`. ``open`` it first."""
+    """One WebSocket (RFC 6455) of `graphql-transport-ws`, for any number of operations. ``open`` it first."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._upgraded = False
         self._token: str | None = None
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._done: asyncio.Future[None] | None = None
-        self._listener: Listener | None = None
+        self._ids = map(str, count(1))
+        self._operations: dict[str, tuple[asyncio.Future[None], Listener]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's has another base
@@ -109,9 +110,10 @@ class GraphQLSocket(asyncio.Protocol):
 
     async def run(self, document: str, variables: dict[str, Any], listener: Listener) -> None:
         """Run one operation to its end; ``listener`` gets the data of each of its results."""
-        self._done, self._listener = asyncio.get_running_loop().create_future(), listener
-        self._send({"id": "1", "type": "subscribe", "payload": {"query": document, "variables": variables}})
-        await self._done
+        id, done = next(self._ids), asyncio.get_running_loop().create_future()
+        self._operations[id] = done, listener
+        self._send({"id": id, "type": "subscribe", "payload": {"query": document, "variables": variables}})
+        await done
 
     def _send(self, message: dict[str, Any]) -> None:
         self._frame(_TEXT, orjson.dumps(message))
@@ -163,14 +165,16 @@ class GraphQLSocket(asyncio.Protocol):
         match message["type"]:
             case "connection_ack":
                 self._ready.set_result(None)
-            case "next" if self._listener is not None and "errors" not in message["payload"]:
-                self._listener(message["payload"]["data"], at)
-            case "complete" if self._done is not None:
-                self._done.set_result(None)
+            case "next" if "errors" not in message["payload"]:
+                _, listener = self._operations[message["id"]]
+                listener(message["payload"]["data"], at)
+            case "complete":
+                done, _ = self._operations.pop(message["id"])
+                done.set_result(None)
             case _:
                 raise Wrong(f"Unexpected: {message}")
 
     def _fail(self, error: Exception) -> None:
-        for waiting in (self._ready, self._done):
-            if waiting is not None and not waiting.done():
+        for waiting in (self._ready, *(done for done, _ in self._operations.values())):
+            if not waiting.done():
                 waiting.set_exception(error)

@@ -1,16 +1,31 @@
 """uvicorn's WebSockets, for peers that break the protocol (https://www.rfc-editor.org/rfc/rfc6455) or do not read."""
 
 import asyncio
+import struct
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode, Frame
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
 CLOSE_TIMEOUT_S = 5.0
 """How long a peer has to take the close frame and to answer it."""
+
+
+_TEXT = 0x80 | Opcode.TEXT
+_UP_TO_125, _UP_TO_16_BITS, _UP_TO_64_BITS = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
+
+
+def text_frame(data: bytes) -> bytes:
+    """A server's frame with a whole text message, UTF-8: https://www.rfc-editor.org/rfc/rfc6455#section-5.2."""
+    size = len(data)
+    if size < 126:
+        return _UP_TO_125.pack(_TEXT, size) + data
+    if size < 1 << 16:
+        return _UP_TO_16_BITS.pack(_TEXT, 126, size) + data
+    return _UP_TO_64_BITS.pack(_TEXT, 127, size) + data
 
 
 class Config(uvicorn.Config):
@@ -94,11 +109,25 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 
     async def send(self, message: Any) -> None:
-        await self.writable.wait()
+        if not self.writable.is_set():
+            await self.writable.wait()
         if self.close_sent:
             # Of a close that it did not ask for, the application hears only after the messages that came before.
             raise ClientDisconnected
-        await super().send(message)
+        text = message.get("text") if message["type"] == "websocket.send" and message.get("bytes") is None else None
+        if text is not None and self._may_send_plainly():
+            self.transport.write(text_frame(text.encode()))
+        else:
+            await super().send(message)
+
+    def _may_send_plainly(self) -> bool:
+        """Whether all that is left to do for a text is to put it into a frame; the base class knows of the rest."""
+        conn = self.conn
+        return (
+            self.handshake_complete
+            and conn.state is State.OPEN
+            and not (self.disconnected or self.initial_response or conn.extensions or conn.writes or conn.debug)
+        )
 
     def handle_ping(self) -> None:
         if self.writable.is_set():

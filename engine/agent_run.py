@@ -41,10 +41,11 @@ async def _finish(execution: Execution, answer: ModelAnswer, bus: Bus) -> None:
     async with transaction([claim.workspace_id]) as connection:
         run = await lock_owned(connection, claim.run_id, claim.epoch)
         writes, text = Writes(), writer.text.of_step(answer.step.id)
-        events = await answer.end(connection, writes, text, writer.last_seq)
+        events = answer.end(writes, text, writer.last_seq)
         outcome = _outcome(answer.step, text, answer.task.version.output_schema)
         last_seq = writer.last_seq + len(events) + 1
-        events.append(await end(connection, writes, run, outcome, last_seq, writer.text_sha256()))
+        usage = await answer.usage(connection)
+        events.append(end(writes, run, outcome, usage, last_seq, writer.text_sha256()))
         write_events(writes, run.workspace_id, events)
         await writes.send(connection)
     await publish(bus, events)

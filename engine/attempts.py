@@ -10,7 +10,6 @@ from core.errors import ErrorCode, ProviderFailed, ProviderTimedOut, ToolFailed
 from core.events import FinishReason, ModelFinished, TokenUsage
 from engine.execution import CancelRequested, Execution
 from engine.tally import Tally
-from models.database import Connection
 from models.llm_calls import LlmCall, LlmCallStatus
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run
@@ -78,8 +77,8 @@ class Attempt:
         )
         writes.insert(self.call)
 
-    async def close_call(self, connection: Connection) -> None:
-        """Complete its row, once, in the caller's transaction."""
+    def close_call(self, writes: Writes) -> None:
+        """Have its row completed, if there is one."""
         if self.call is None:
             return
         tally, usage = self.tally, self.usage
@@ -96,7 +95,7 @@ class Attempt:
             "failure_message": self.failure.message if self.failure else None,
             "provider_closed_at": tally.ended_at,
         }
-        await self.call.write(connection, columns)
+        writes.update(self.call, columns)
 
     async def perform(self, execution: Execution, step: RunStep, deadline: float) -> None:
         """Ask the provider, hand on its answer as it comes, and judge it. ``deadline``: by the event loop's clock."""

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
+from cachetools import LRUCache
+
 from core.envelopes import Envelopes
 from core.errors import ErrorCode, ProviderFailed, ValidationFailed
 from core.events import LoggedEvent, RunRewound, StepStarted
@@ -19,7 +21,7 @@ from engine.tally import Tally
 from models import snapshots
 from models.agents import AgentVersion
 from models.database import Connection, transaction
-from models.llm_calls import LlmCallStatus
+from models.llm_calls import LlmCallStatus, RunUsage, usage_of
 from models.run_steps import RunStep, StepKind
 from models.runs import Run
 from models.writes import Writes
@@ -29,6 +31,9 @@ from services import provider_credentials
 from services.run_endings import Failure, StepOutcome, end_abandoned_calls, end_step, lock_owned
 from streaming.bus import Bus
 from streaming.log import publish, step_started_seq, write_events
+
+# Versions of agents that are kept at hand.
+MOST_VERSIONS = 128
 
 _WORKER_STOPPED = Failure(ErrorCode.INTERNAL, "The worker stopped in the middle of the call.", retryable=True)
 
@@ -46,24 +51,33 @@ class ModelTask:
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
     """A model call that is over. ``attempt``: the last one, whose end is not written yet; None where the step ended
-    before, in another process.
+    before, in another process. ``is_first``: nothing was tried before it.
     """
 
     task: ModelTask
     step: RunStep
     attempt: Attempt | None
+    is_first: bool = False
 
-    async def end(self, connection: Connection, writes: Writes, text: str, last_seq: int) -> list[LoggedEvent]:
-        """Close the call, and have it written how its step ended, under the conditions of
+    def end(self, writes: Writes, text: str, last_seq: int) -> list[LoggedEvent]:
+        """Have the call closed, and have it written how its step ended, under the conditions of
         `services.run_endings.end_step`. ``text``: what the step said; ``last_seq``: the newest event's number.
         """
         attempt, step = self.attempt, self.step
         if attempt is None:
             return []
         step.name, finished = attempt.model, attempt.tally.finished
-        await attempt.close_call(connection)
+        attempt.close_call(writes)
         outcome = StepOutcome(attempt.status, text, finished.reason if finished else None, attempt.failure)
         return [end_step(writes, self.task.run, step, outcome, last_seq + 1)]
+
+    async def usage(self, connection: Connection) -> RunUsage:
+        """What the run has used, this call included: after `end`, and before that is sent."""
+        call, run_id = self.attempt.call if self.attempt else None, self.task.run.id
+        if self.is_first and call is not None:
+            return RunUsage().plus(call)
+        others = (await usage_of(connection, [run_id], leaving_out=call.id if call else None))[run_id]
+        return others.plus(call) if call else others
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,8 @@ class ModelCaller:
         self._envelopes = Envelopes.parse(settings.secret_keys.get_secret_value())
         self._retries = RetryPolicy.of(settings)
         self._timeout_s = settings.model_call_timeout_s
+        # They never change.
+        self._versions: LRUCache[UUID, AgentVersion] = LRUCache(MOST_VERSIONS)
 
     async def call(self, execution: Execution, position: int) -> ModelAnswer:
         """Make the call that is the run's step number ``position``, unless that step ended before. It is for the caller
@@ -98,11 +114,13 @@ class ModelCaller:
         if step.finished_at is not None:
             return ModelAnswer(task, step, None)
         fallbacks = list(task.version.fallback_models)
+        first = attempt
         await attempt.perform(execution, step, deadline)
         while (following := self._next_try(attempt, fallbacks, deadline - now())) is not None:
             attempt = await self._try(execution, task, step, attempt, following)
             await attempt.perform(execution, step, deadline)
-        return ModelAnswer(task, step, attempt)
+        is_first = attempt is first and position == 1 and execution.claim.epoch == 1
+        return ModelAnswer(task, step, attempt, is_first)
 
     def _next_try(self, failed: Attempt, fallbacks: list[str], left_s: float) -> _Try | None:
         """What to do after ``failed``; None when that is how it ends. What is taken of ``fallbacks`` is gone."""
@@ -140,7 +158,10 @@ class ModelCaller:
         return task, step, attempt
 
     async def _load(self, connection: Connection, run: Run, position: int) -> ModelTask:
-        [version] = await AgentVersion.read(connection, "WHERE id = $1", run.agent_version_id)
+        version = self._versions.get(run.agent_version_id)
+        if version is None:
+            [version] = await AgentVersion.read(connection, "WHERE id = $1", run.agent_version_id)
+            self._versions[version.id] = version
         # As much of the thread as the models can make use of.
         entries = [self._providers.entry(model) for model in (version.model, *version.fallback_models)]
         most_bytes = bytes_of_use(entry.context_window if entry else None for entry in entries)
@@ -181,7 +202,9 @@ class ModelCaller:
         """Begin the next attempt when its time has come. Cancelling ends the wait, and then no call is made."""
         async with transaction([task.run.workspace_id]) as connection:
             await lock_owned(connection, task.run.id, execution.claim.epoch)
-            await failed.close_call(connection)
+            writes = Writes()
+            failed.close_call(writes)
+            await writes.send(connection)
         with suppress(CancelRequested):
             await execution.interruptible(partial(asyncio.sleep, following.pause_s))
         return await self._open(execution, task, step, failed.clean_seq, following)

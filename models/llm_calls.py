@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from models.runs import Run
 
 # A common rule of thumb for English text and today's tokenizers, for when the provider does not tell.
 BYTES_PER_TOKEN = 4
+COST_STEP_USD = Decimal("0.0000000001")
+"""What the database rounds costs to."""
 
 
 class LlmCallStatus(StrEnum):
@@ -68,17 +70,30 @@ class RunUsage:
     cost_usd: Decimal = Decimal(0)
     llm_calls: int = 0
 
+    def plus(self, call: LlmCall) -> "RunUsage":
+        """The same with what one more call has used."""
+        return RunUsage(
+            self.input_tokens + call.input_tokens,
+            self.output_tokens + call.output_tokens,
+            self.cached_tokens + call.cached_tokens,
+            self.cost_usd + call.cost_usd.quantize(COST_STEP_USD, ROUND_HALF_UP),
+            self.llm_calls + 1,
+        )
 
-async def usage_of(connection: Connection, run_ids: Iterable[UUID]) -> dict[UUID, RunUsage]:
-    """The usage of each of these runs; a run without calls has none of it."""
+
+async def usage_of(
+    connection: Connection, run_ids: Iterable[UUID], leaving_out: UUID | None = None
+) -> dict[UUID, RunUsage]:
+    """The usage of each of these runs; a run without calls has none of it. ``leaving_out``: a call not to count."""
     rows = await fetch(
         connection,
         """
         SELECT run_id, sum(input_tokens)::bigint AS input_tokens, sum(output_tokens)::bigint AS output_tokens,
                sum(cached_tokens)::bigint AS cached_tokens, sum(cost_usd) AS cost_usd, count(*) AS llm_calls
-        FROM llm_calls WHERE run_id = ANY($1) GROUP BY run_id
+        FROM llm_calls WHERE run_id = ANY($1) AND id IS DISTINCT FROM $2 GROUP BY run_id
         """,
         list(run_ids),
+        leaving_out,
     )
     usage = {row.pop("run_id"): RunUsage(**row) for row in rows}
     return defaultdict(RunUsage, usage)

@@ -38,8 +38,9 @@ class Writes:
         self._values += values
 
     async def send(self, connection: Connection) -> None:
-        """Write all of it. Raises IntegrityError where a constraint is violated, by any of it."""
-        await fetch(connection, _joined(tuple(self._statements), tuple(self._sizes)), *self._values)
+        """Write all of it, if there is anything. Raises IntegrityError where a constraint is violated, by any of it."""
+        if self._statements:
+            await fetch(connection, _joined(tuple(self._statements), tuple(self._sizes)), *self._values)
 
 
 @cache

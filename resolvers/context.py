@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from core.auth import KeyRing
+from core.auth import AccessClaims, KeyRing
 from core.envelopes import Envelopes
 from core.errors import NotFound, Unauthenticated
 from core.ids import new_id
-from core.principals import Principal
+from core.principals import KeyProof, Principal
 from core.quotas import Quota
 from core.settings import Settings
 from models.base import Row
@@ -68,7 +68,8 @@ class Context:
     it meets whoever asks for what needs a caller, and nobody else, so that a session can be refreshed with a stale
     token still sent along. ``watched``: the workspaces of which a subscription tells; it ends when the caller loses
     rights there. ``address``: that of the client, as far as proxies are to be believed. ``cost`` is known once the
-    operation was let in.
+    operation was let in. ``recall``: who has shown this, with the rights that they have
+    of those which they had when the operation began.
     """
 
     runtime: Runtime
@@ -78,6 +79,7 @@ class Context:
     watched: set[UUID] = field(default_factory=set)
     address: str = ""
     cost: Cost | None = None
+    recall: Callable[[AccessClaims | KeyProof], Awaitable[Principal]] = principals.load
     _batches: Batches = field(default_factory=Batches)
     _reads: Reads | None = None
 
@@ -117,7 +119,7 @@ class Context:
         self.watched.add(workspace_id)
         principal = self.require_principal()
         # Whoever watches has passed over what was lost up to now.
-        if workspace_id in principal.lost_in(await principals.load(principal.proof)):
+        if workspace_id in principal.lost_in(await self.recall(principal.proof)):
             raise rights_lost()
 
     def own_only(self) -> tuple[tuple[str, Any], ...]:

@@ -1,9 +1,9 @@
 """How operations are executed: Strawberry's schema with what this one needs besides."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import strawberry
 from graphql import (
@@ -16,13 +16,17 @@ from graphql import (
     get_operation_ast,
 )
 from graphql import OperationType as GraphQLOperationType
+from graphql.execution import ExecutionResult as CoreResult
+from graphql.execution import MiddlewareManager
 from graphql.type import GraphQLInterfaceType, GraphQLObjectType
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.schema import _coerce_pre_execution_error
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
+from strawberry.utils.aio import aclosing
 
 from core.errors import OperationTimedOut, SynapseError, ValidationFailed
 from resolvers.costs import charge
@@ -136,6 +140,73 @@ class Schema(strawberry.Schema):
             return PreExecutionError(data=None, errors=[GraphQLError(error.message, original_error=error)])
         return None
 
+    async def _stream(
+        self,
+        execution_context: ExecutionContext,
+        extensions_runner: SchemaExtensionsRunner,
+        middleware_manager: MiddlewareManager,
+        *_: Any,
+        **__: Any,
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """What an operation comes to, on transports that bring many results.
+
+        As in the base class where there are no extensions, of which this schema has none; but an event of which only
+        leaves are selected takes none of the steps of an execution.
+        """
+        context, runner = execution_context, extensions_runner
+        failure = await self._prepare_stream(context, runner)
+        if failure is None and context.operation_type is not OperationType.SUBSCRIPTION:
+            single = self._stream_non_subscription(context, runner, middleware_manager)
+            async with aclosing(cast(AsyncGenerator[ExecutionResult, None], single)) as results:
+                async for result in results:
+                    yield result
+            return
+        begun = failure or await self._subscribe(context, middleware_manager)
+        if not isinstance(begun, tuple):
+            yield await self._handle_execution_result(context, begun, runner)
+            return
+        executor, events = begun
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    data = executor.encoder.encode(event)
+                    if data is not None:
+                        yield ExecutionResult(data, None)
+                    else:
+                        executed = await executor.execute_event(event)
+                        yield await self._handle_execution_result(context, executed, runner)
+        except Exception as error:
+            yield await self._handle_execution_result(context, _failed(error), runner)
+
+    async def _prepare_stream(
+        self, context: ExecutionContext, runner: SchemaExtensionsRunner
+    ) -> PreExecutionError | None:
+        """As `_prepare_operation_async`, with nothing raised."""
+        try:
+            return await self._prepare_operation_async(context, runner)
+        except (CannotGetOperationTypeError, InvalidOperationTypeError) as error:
+            return PreExecutionError(data=None, errors=[_coerce_pre_execution_error(error)])
+
+    async def _subscribe(
+        self, context: ExecutionContext, middleware: MiddlewareManager
+    ) -> tuple[Executor, AsyncIterator[Any]] | PreExecutionError | CoreResult:
+        """What executes a subscription's events, and these as they come; or why they don't."""
+        assert context.graphql_document is not None
+        try:
+            executor = Executor.build(
+                self._schema,
+                context.graphql_document,
+                context.root_value,
+                context.context,
+                context.variables,
+                context.operation_name,
+                middleware=middleware,
+            )
+            events = await executor.events() if isinstance(executor, Executor) else CoreResult(None, executor)
+        except Exception as error:
+            return _failed(error)
+        return PreExecutionError(None, events.errors) if isinstance(events, CoreResult) else (executor, events)
+
     async def _execute_operation(self, context: ExecutionContext, *args: Any) -> Any:
         """Queries and mutations, which may take so long and no longer; subscriptions are executed elsewhere."""
         executing = super()._execute_operation(context, *args)
@@ -164,6 +235,12 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log every error here, the expected ones too; `schema.errors` logs those that matter."""
+
+
+def _failed(error: Exception) -> CoreResult:
+    """What to tell of a subscription that its events, or what yields them, have broken."""
+    failure = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+    return CoreResult(None, [failure])
 
 
 async def _finish(executing: Coroutine[Any, Any, T], limit_s: float) -> T:

@@ -1,6 +1,6 @@
 """graphql-core's executor, with short ways for what it does most often."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, cast
@@ -11,9 +11,11 @@ from graphql import (
     GraphQLOutputType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    create_source_event_stream,
+    execute_subscription_event,
     get_nullable_type,
 )
-from graphql.execution import ExecutionResult as CoreResult
+from graphql.execution import ExecutionResult
 from graphql.execution import Executor as CoreExecutor
 from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import Path
@@ -54,13 +56,22 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         self._leaves: dict[int, tuple[object, Leaf | None]] = {}
 
     @cached_property
-    def _encoder(self) -> EventEncoder:
+    def encoder(self) -> EventEncoder:
+        """The short way to the answers to a subscription's events."""
         return EventEncoder(self)
 
+    async def events(self) -> AsyncIterator[Any] | ExecutionResult:
+        """The events of a subscription, as its resolver yields them; or the errors that keep it from beginning."""
+        source = create_source_event_stream(self)
+        found = cast(AsyncIterable[Any] | ExecutionResult, await source if self.is_awaitable(source) else source)
+        return found if isinstance(found, ExecutionResult) else aiter(found)
+
+    async def execute_event(self, event: object) -> ExecutionResult:
+        """The answer to one of a subscription's events."""
+        result = execute_subscription_event(self.build_per_event_executor(event))
+        return await result if self.is_awaitable(result) else cast(ExecutionResult, result)
+
     def build_per_event_executor(self, payload: Any) -> CoreExecutor[Any]:
-        data = self._encoder.encode(payload)
-        if data is not None:
-            return cast(CoreExecutor[Any], _Executed(CoreResult(data)))
         executor = super().build_per_event_executor(payload)
         # Its keys are ids of lists that are made anew for each event, so what one event adds helps no other.
         executor._relevant_sub_fields = {}
@@ -112,13 +123,3 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
                 leaf = None
             known = self._leaves[id(details)] = details, leaf
         return known[1]
-
-
-class _Executed:
-    """In place of an executor: an event's result that is known already."""
-
-    def __init__(self, result: CoreResult) -> None:
-        self._result = result
-
-    def execute_operation(self, serially: bool | None = None) -> CoreResult:
-        return self._result

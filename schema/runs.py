@@ -285,7 +285,9 @@ class RunMutation:
             idempotency_key=input.idempotency_key,
         )
         started = await runs.start_run(info.context, wanted)
-        return StartRunPayload(run=Run.of(started.run), replayed=started.replayed)
+        # A new one is told as it is stored, however far it has come meanwhile: with its first event, and nothing spent.
+        run = Run.of(started.run) if started.replayed else Run.then(started.run, UsageFigures(), last_seq=1)
+        return StartRunPayload(run=run, replayed=started.replayed)
 
     @mutation("Stop a run, wherever it is executed. Needs the role EDITOR.")
     async def cancel_run(self, info: Info, input: Input[CancelRunInput]) -> CancelRunResult:

@@ -15,11 +15,13 @@ import structlog
 from graphql import GraphQLError
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
-from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.http import process_result
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
+from strawberry.types.execution import PreExecutionError
 
+from core.auth import AccessClaims
 from core.errors import RateLimited, SynapseError, Unauthenticated
-from core.principals import Principal
+from core.principals import KeyProof, Principal
 from models.database import is_transient
 from resolvers.context import Context
 from schema.credentials import credentials_of
@@ -27,7 +29,7 @@ from schema.errors import publish
 from schema.execution import Schema
 from schema.persisted_documents import document_of, with_document_id
 from services import principals
-from services.revocations import rights_lost
+from services.revocations import Watch, rights_lost
 
 FORBIDDEN = 4403
 TOO_MANY = 4429
@@ -59,8 +61,8 @@ class SocketAdapter(ASGIWebSocketAdapter):
             # A subscription that has thousands of events ready leaves the others their turn in between.
             await asyncio.sleep(0)
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
-            with suppress(WebSocketDisconnected):
-                await super().send_json(message)
+            with suppress(WebSocketDisconnect):
+                await self.ws.send({"type": "websocket.send", "text": self.view.encode_json(message)})
 
     async def close(self, code: int, reason: str) -> None:
         if self.ws.application_state is not WebSocketState.DISCONNECTED:
@@ -76,6 +78,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     schema: Schema
     principal: Principal | None = None
     watcher: asyncio.Task[None] | None = None
+    watch: Watch | None = None
     # Under whose name it is counted.
     user: str | None = None
 
@@ -164,10 +167,10 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         return await document_of(documents, self.schema, self.principal, payload.get("query"), extensions) or ""
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
-        context = Context(self.context.runtime, address=self.context.address)
+        context = Context(self.context.runtime, address=self.context.address, recall=self._recall)
         structlog.contextvars.bind_contextvars(request_id=context.request_id)
         try:
-            context.principal = await principals.load(self.principal.proof) if self.principal else None
+            context.principal = await self._find(self.principal.proof) if self.principal else None
         except Exception as error:
             failure = GraphQLError(str(error), original_error=error)
             await operation.send_initial_errors([publish(failure, context.request_id)])
@@ -203,15 +206,18 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             await self.websocket.close(INTERNAL_ERROR, "Internal error")
 
     async def _send_result_stream(self, operation: Operation[Context, None], result_source: Any) -> None:
+        """As the base class, in fewer steps; but a document that can't be run fails its own operation alone."""
         try:
-            await super()._send_result_stream(operation, result_source)
+            async for result in result_source:
+                if isinstance(result, PreExecutionError):
+                    await operation.send_initial_errors(result.errors or [])
+                    return
+                if not operation.completed:
+                    message = {"id": operation.id, "type": "next", "payload": process_result(result)}
+                    await self.websocket.send_json(message)
         except Exception as error:  # such as a result that JSON can't express
             failure = GraphQLError(str(error), original_error=error)
             await operation.send_initial_errors([publish(failure, self.context.request_id)])
-
-    @staticmethod
-    def _get_pre_execution_close_reason(error: GraphQLError) -> None:
-        """A document that can't be run fails its own operation, and not the others on the socket."""
 
     async def _authenticate(self, payload: Mapping[str, object]) -> Principal | None:
         assert isinstance(self.websocket, SocketAdapter)
@@ -234,16 +240,24 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             return True
         if self.watcher:
             self.watcher.cancel()
+        self.watch = None
         self.watcher = asyncio.create_task(self._watch(fresh))
         # Who watched until now may not have got round to it.
         await self._end_in(former.lost_in(fresh) if former else frozenset())
         return True
+
+    async def _find(self, proof: AccessClaims | KeyProof) -> Principal:
+        return await (self.watch.find() if self.watch else principals.load(proof))
+
+    async def _recall(self, proof: AccessClaims | KeyProof) -> Principal:
+        return await (self.watch.recall() if self.watch else principals.load(proof))
 
     async def _watch(self, principal: Principal) -> None:
         """Ends what its caller may not see any longer, and in the end the socket: when the session has ended, the token
         or key has expired, or the key was revoked.
         """
         with self.context.runtime.revocations.watch(principal) as watch:
+            self.watch = watch
             try:
                 while True:
                     await self._end_in(await watch.lost())

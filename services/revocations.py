@@ -7,6 +7,7 @@ PostgreSQL looks for itself as soon as it is back.
 """
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,6 +23,9 @@ from streaming.retry import retried
 
 # How long the database may be away before its failure ends what is live.
 GIVE_UP_S = 30.0
+# How long rights count as known while nothing is told. A connection on which nothing can come any more is noticed
+# within some seconds only.
+KNOWN_S = 5.0
 
 
 def rights_lost() -> Forbidden:
@@ -34,16 +38,16 @@ class Revocations:
 
     def __init__(self) -> None:
         self._watches: defaultdict[UUID, set[Watch]] = defaultdict(set)
+        self._standing = Standing()
 
     @asynccontextmanager
     async def listening(self, database_url: str) -> AsyncIterator[None]:
         """Listens within the block, on a connection of its own."""
-        standing = Standing()
         listening = asyncio.create_task(
-            listen(database_url, [Notification.RIGHTS_CHANGED], self._heard, standing, begun=self._look_at_all)
+            listen(database_url, [Notification.RIGHTS_CHANGED], self._heard, self._standing, begun=self._look_at_all)
         )
         try:
-            await standing.wait()
+            await self._standing.wait()
             yield
         finally:
             listening.cancel()
@@ -52,7 +56,7 @@ class Revocations:
     @contextmanager
     def watch(self, principal: Principal) -> Iterator["Watch"]:
         """Watches a caller within the block."""
-        watch = Watch(principal)
+        watch = Watch(principal, self._standing)
         for id in principal.depends_on:
             self._watches[id].add(watch)
         try:
@@ -74,15 +78,42 @@ class Revocations:
 
 
 class Watch:
-    """One caller: the rights that they had, until told to look again."""
+    """One caller: the rights that they had, until told to look again. ``standing``: whether anything can be told."""
 
-    def __init__(self, principal: Principal) -> None:
+    def __init__(self, principal: Principal, standing: Standing) -> None:
         self._principal = principal
+        self._standing = standing
         self._told = asyncio.Event()
+        self._times_told = 0
+        # What was found out last, and until when it counts, by the event loop's clock.
+        self._known = principal
+        self._known_until = -math.inf
 
     def look(self) -> None:
         """The caller's rights may have changed."""
+        self._times_told += 1
+        self._known_until = -math.inf
         self._told.set()
+
+    async def find(self) -> Principal:
+        """The caller with the rights of this moment, looked up.
+
+        Raises:
+            Unauthenticated: the session has ended; the key was revoked or has expired.
+        """
+        times_told, known_until = self._times_told, asyncio.get_running_loop().time() + KNOWN_S
+        principal = await principals.load(self._principal.proof)
+        if times_told == self._times_told:
+            self._known, self._known_until = principal, known_until
+        return principal
+
+    async def recall(self) -> Principal:
+        """The same without looking them up, if that was done a few seconds ago at most and nothing was told since.
+        Rights that were given since need not be among them.
+        """
+        if self._standing.is_set() and asyncio.get_running_loop().time() < self._known_until:
+            return self._known
+        return await self.find()
 
     async def lost(self) -> frozenset[UUID]:
         """Waits until the caller has fewer rights in some workspaces than before; these.
@@ -94,7 +125,7 @@ class Watch:
             async with asyncio.timeout(_seconds_until(self._principal.expires_at)) as life:
                 while True:
                     self._told.clear()
-                    before, self._principal = self._principal, await retried(self._load, GIVE_UP_S)
+                    before, self._principal = self._principal, await retried(self._find, GIVE_UP_S)
                     if lost := before.lost_in(self._principal):
                         return lost
                     await self._told.wait()
@@ -103,8 +134,8 @@ class Watch:
                 raise
             raise Unauthenticated(self._principal.expiry) from None
 
-    async def _load(self, _again: bool) -> Principal:
-        return await principals.load(self._principal.proof)
+    async def _find(self, _again: bool) -> Principal:
+        return await self.find()
 
 
 def _seconds_until(moment: datetime | None) -> float | None:

@@ -10,7 +10,7 @@ from core.events import FinishReason, LoggedEvent, RunFinished, StepFinished, To
 from core.ids import IdPrefix, encode
 from models import snapshots
 from models.database import Connection
-from models.llm_calls import LlmCall, LlmCallStatus, estimate_tokens, usage_of
+from models.llm_calls import LlmCall, LlmCallStatus, RunUsage, estimate_tokens, usage_of
 from models.notifications import Notification, add_notification
 from models.run_steps import RunStep, StepStatus
 from models.runs import Run, RunStatus
@@ -68,13 +68,11 @@ async def lock_owned(connection: Connection, run_id: UUID, epoch: int) -> Run:
     return found[0]
 
 
-async def end(
-    connection: Connection, writes: Writes, run: Run, outcome: Outcome, seq: int, text_sha256: str
-) -> LoggedEvent:
+def end(writes: Writes, run: Run, outcome: Outcome, usage: RunUsage, seq: int, text_sha256: str) -> LoggedEvent:
     """Have the run's final state written. Returned is its last event, as number ``seq`` of its log, which the caller is
     to write as well, and to publish after the commit.
 
-    The transaction of ``connection`` holds the run's lock, its calls are closed, and the run is not over yet.
+    The transaction holds the run's lock, its calls are closed and have used ``usage``, and the run is not over yet.
     """
     finished_at = datetime.now(UTC)
     columns = {
@@ -84,7 +82,6 @@ async def end(
         "finished_at": finished_at,
     }
     writes.update(run, columns | _failure_columns(outcome.failure))
-    usage = (await usage_of(connection, [run.id]))[run.id]
     return LoggedEvent(run.id, seq, seq, finished_at, None, RunFinished(snapshots.of_run(run, usage), text_sha256))
 
 
@@ -118,7 +115,8 @@ async def end_abruptly(connection: Connection, run: Run, outcome: Outcome) -> li
         await end_abandoned_calls(step, LlmCallStatus(status.value), said, outcome.failure)
         seq += 1
         events.append(end_step(writes, run, step, StepOutcome(status, said, failure=outcome.failure), seq))
-    events.append(await end(connection, writes, run, outcome, seq + 1, text.sha256()))
+    usage = (await usage_of(connection, [run.id]))[run.id]
+    events.append(end(writes, run, outcome, usage, seq + 1, text.sha256()))
     write_events(writes, run.workspace_id, events)
     # A run that waits for its turn in this thread can go now. Executors that end a run look for the next by themselves.
     add_notification(writes, Notification.RUN_QUEUED, str(run.id))

@@ -125,9 +125,7 @@ class _Tail:
         Raises:
             ValidationFailed: the cursor is not within the log.
         """
-        newest, page = await self._query(self._look)
-        if not 0 <= self._cursor <= newest:
-            raise ValidationFailed(f"after must be from 0 to {newest}, the newest event's number.", ("after",))
+        page = await self._query(self._look)
         self._behind = len(page) == PAGE_EVENTS
         here = page.pop(0) if page and page[0].seq == self._cursor else None
         if here is not None and isinstance(here.body, RunFinished):
@@ -136,10 +134,13 @@ class _Tail:
         self._unread = page
         return False
 
-    async def _look(self, connection: Connection) -> tuple[int, list[LoggedEvent]]:
-        """The newest event's number, and a page that begins with the event at the cursor."""
-        newest = await last_seq(connection, self._run_id)
-        return newest, await read(connection, self._run_id, self._cursor - 1, PAGE_EVENTS)
+    async def _look(self, connection: Connection) -> list[LoggedEvent]:
+        """A page that begins with the event at the cursor."""
+        page = await read(connection, self._run_id, self._cursor - 1, PAGE_EVENTS) if self._cursor >= 0 else []
+        if not page and self._cursor != 0:
+            newest = await last_seq(connection, self._run_id)
+            raise ValidationFailed(f"after must be from 0 to {newest}, the newest event's number.", ("after",))
+        return page
 
     async def next(self, deadline: float = math.inf) -> list[LoggedEvent]:
         """The events that come next; none, when there are none by ``deadline``."""

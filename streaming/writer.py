@@ -16,11 +16,11 @@ import structlog
 
 from core.errors import LogUnavailable, RunLost, SynapseError
 from core.events import LoggedEvent, ReasoningDelta, RunEventBody, TextDelta
-from models.database import Connection, fetch, is_transient, transaction
+from models.database import Connection, is_transient, transaction
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
 from streaming.deltas import StandingText, grown
-from streaming.log import Ownership, insert_owned, publish, standing_text
+from streaming.log import Ownership, insert_owned, last_seq, publish, standing_text
 from streaming.retry import retried
 
 ROOM_CHARS = 64 * 1024
@@ -28,11 +28,6 @@ ROOM_CHARS = 64 * 1024
 GATHER_S = 0.008
 """The least time from the beginning of one insert to that of the next: what comes meanwhile shares it."""
 GIVE_UP_S = 30.0
-
-_LAST_SEQ_OF_OWNED = """
-SELECT (SELECT coalesce(max(seq), 0) FROM run_events WHERE run_id = runs.id) AS last
-FROM runs WHERE id = $1 AND epoch = $2
-"""
 
 _log = structlog.get_logger(__name__)
 
@@ -180,17 +175,14 @@ class RunWriter:
         self._moved = asyncio.Condition()
 
     async def open(self, connection: Connection) -> None:
-        """Go on where the log ends, in a transaction of the run's workspace.
-
-        Raises:
-            RunLost: the run is not, or no longer, in this epoch.
-        """
-        owned = await fetch(connection, _LAST_SEQ_OF_OWNED, self.run_id, self.epoch)
-        if not owned:
-            raise RunLost("Another process owns the run now.")
-        self._last_seq = self._stored_seq = int(owned[0]["last"])
-        # Nobody can have said anything before its first epoch.
-        self.text = await standing_text(connection, self.run_id) if self.epoch > 1 else StandingText()
+        """Go on where the log ends, in a transaction that holds the run's lock and has seen that this is its epoch."""
+        if self.epoch > 1:
+            self._last_seq = await last_seq(connection, self.run_id)
+            self.text = await standing_text(connection, self.run_id)
+        else:
+            # Before its first epoch nothing happens to a run but that it is started.
+            self._last_seq = 1
+        self._stored_seq = self._last_seq
 
     @property
     def last_seq(self) -> int:

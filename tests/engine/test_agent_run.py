@@ -8,6 +8,8 @@ import pytest
 
 from core.errors import ErrorCode
 from core.events import FinishReason, ModelEvent, ModelFinished, RunFinished, RunStarted, TextDelta, TokenUsage
+from models.database import transaction
+from models.llm_calls import usage_of
 from models.run_steps import StepStatus
 from models.runs import RunStatus
 from models.threads import MessageRole
@@ -119,6 +121,19 @@ async def test_events_tell_the_run_as_it_was_then(url: str, lab: Lab) -> None:
         "cost_usd": "0.0000000000",
         "llm_calls": 1,
     }
+
+
+async def test_the_last_event_tells_the_cost_that_the_books_have(url: str, lab: Lab) -> None:
+    """Of a call whose row is written with that event, and whose cost has more digits than the books."""
+    price = Decimal("0.000345")  # of 7 and 3 tokens: 34.5e-10
+    async with executing(url, lab.bus, {"words": saying("a")}, [entry("scripted/words", price=price)]):
+        ending = await lab.ending(await lab.start(await lab.agent("scripted/words")))
+    last = ending.events[-1].body
+    assert isinstance(last, RunFinished)
+    async with transaction([lab.workspace_id]) as connection:
+        usage = (await usage_of(connection, [ending.run.id]))[ending.run.id]
+    assert usage.cost_usd == Decimal("0.0000000035")
+    assert last.run["usage"]["cost_usd"] == format(usage.cost_usd, "f")
 
 
 async def test_the_model_is_told_the_thread_so_far(url: str, lab: Lab) -> None:

@@ -108,9 +108,12 @@ def test_answers_are_those_of_graphql_core_to_the_byte(document: str, happened: 
         encoded = encoder.encode(event)
         # Whatever has no errors is made of leaves here.
         assert (encoded is None) == bool(expected.errors)
-        result = executor.build_per_event_executor(event).execute_operation(False)
-        assert orjson.dumps(result.data) == orjson.dumps(expected.data)
-        assert result.errors == expected.errors
+        if encoded is not None:
+            assert orjson.dumps(encoded) == orjson.dumps(expected.data)
+        else:
+            result = executor.build_per_event_executor(event).execute_operation(False)
+            assert result.data == expected.data
+            assert result.errors == expected.errors
 
 
 @pytest.mark.parametrize(

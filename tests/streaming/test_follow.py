@@ -21,7 +21,18 @@ from streaming.follow import follow
 from streaming.log import channel, publish
 from streaming.writer import EventLog, RunWriter
 from tests.servers.redis import RedisServer
-from tests.streaming.runs import assert_dense, bodies, collect, finish, insert_events, opened, said, sha256_of, stored
+from tests.streaming.runs import (
+    assert_dense,
+    bodies,
+    collect,
+    finish,
+    insert_events,
+    opened,
+    said,
+    sha256_of,
+    stored,
+    take_over,
+)
 
 pytestmark = pytest.mark.usefixtures("pool")
 
@@ -74,7 +85,7 @@ async def test_a_live_run_is_seen_from_its_first_event_to_its_last(bus: Bus, run
 
 async def test_a_late_joiner_gets_one_delta_for_thousands(bus: Bus, log: EventLog, run: Run) -> None:
     text = await insert_words(run, 2500)
-    writer = await opened(log, run)
+    writer = await opened(log, run, await take_over(run))
     await finish(bus, run, writer)
     events = await collect(follow(bus, run.id, run.workspace_id))
     assert_dense(events)
@@ -85,7 +96,7 @@ async def test_a_late_joiner_gets_one_delta_for_thousands(bus: Bus, log: EventLo
 
 async def test_any_cursor_gives_the_rest(bus: Bus, log: EventLog, run: Run) -> None:
     await insert_words(run, 10)
-    writer = await opened(log, run)
+    writer = await opened(log, run, await take_over(run))
     await finish(bus, run, writer)
     everything = await stored(run)
     for after in range(len(everything) + 1):
@@ -183,7 +194,7 @@ async def test_no_delta_grows_without_bound(bus: Bus, log: EventLog, run: Run, m
     for module in ("follow", "deltas"):
         monkeypatch.setattr(f"streaming.{module}.MAX_MERGED_CHARS", 1000)
     text = await insert_words(run, 2500)
-    writer = await opened(log, run)
+    writer = await opened(log, run, await take_over(run))
     await finish(bus, run, writer)
     events = await collect(follow(bus, run.id, run.workspace_id, max_hz=120))
     assert_dense(events)

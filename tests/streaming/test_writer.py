@@ -170,12 +170,6 @@ async def test_two_epochs_of_one_run_in_one_process_are_told_apart(log: EventLog
     assert said(await stored(run)) == "new"
 
 
-@pytest.mark.parametrize("epoch", [0, 2])
-async def test_only_the_newest_epoch_opens_a_run(log: EventLog, run: Run, epoch: int) -> None:
-    with pytest.raises(RunLost):
-        await opened(log, run, epoch)
-
-
 async def test_who_takes_over_goes_on_where_the_log_ends(log: EventLog, run: Run) -> None:
     dead = await opened(log, run)
     dead.append(TextDelta("First. "), OTHER_STEP)
