@@ -45,7 +45,7 @@ def new_id() -> UUID:
 
 def encode(prefix: IdPrefix, uuid: UUID) -> str:
     """The public form of ``uuid`` as an object of kind ``prefix``."""
-    return f"{prefix.value}_{base32(uuid.bytes)}"
+    return prefix + "_" + base32(uuid.bytes)
 
 
 def parse(text: str) -> tuple[IdPrefix, UUID] | None:

@@ -34,8 +34,11 @@ async def children_by_parent(
 ) -> dict[UUID, list[RowT]]:
     """What `children_statement` says, as records that read as rows do; see `models.records`."""
     sql, values = statement
+    records = await connection.records(sql, (*values, list(parent_ids)), record_class(table))
+    if len(parent_ids) == 1:
+        return {parent_ids[0]: cast(list[RowT], records)}
     found: dict[UUID, list[RowT]] = {}
-    for record in await connection.records(sql, (*values, list(parent_ids)), record_class(table)):
+    for record in records:
         found.setdefault(record["parent_id"], []).append(cast(RowT, record))
     return found
 

@@ -6,7 +6,6 @@ owns nothing and bypasses nothing, so every statement of the application passes 
 """
 
 from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
@@ -144,7 +143,7 @@ def transaction(
     end_user_id: UUID | None = None,
     executor: bool = False,
     key_rotation: bool = False,
-) -> AbstractAsyncContextManager[Connection]:
+) -> Transaction:
     """One transaction that sees the rows of ``workspace_ids``, and what a look-up by name needs besides.
 
     ``user_id``: that user's own account, memberships and sessions. ``email``, ``token_hash``: the one account, refresh
@@ -170,7 +169,7 @@ def transaction(
     return Transaction(f"BEGIN; SELECT {settings}" if settings else "BEGIN;", names)
 
 
-def seen_by(principal: Principal) -> AbstractAsyncContextManager[Connection]:
+def seen_by(principal: Principal) -> Transaction:
     """A transaction that sees what the caller may see, or change: their workspaces, and a person's own account; on a
     web page what is for everybody there, and what is the end user's.
     """

@@ -45,16 +45,27 @@ class Transaction:
     a statement and its values.
     """
 
-    __slots__ = ("_begin", "_first", "_lent", "_pool", "_token")
+    __slots__ = ("_begin", "_connection", "_first", "_lent", "_pool", "_token")
 
     def __init__(self, begin: str, first: tuple[str, ...] | None = None) -> None:
         self._begin = begin
         self._first = first
 
     async def __aenter__(self) -> Connection:
-        client = connections.get(_NAME)
-        if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
-            raise RuntimeError("This task is in a transaction already, and they do not nest.")
+        await self.begin()
+        return self.join()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.end(failed=kind is not None)
+        finally:
+            self.leave()
+
+    async def begin(self) -> None:
+        """To be followed by `end`, whatever happens, unless it raises."""
+        client = _client()
         self._pool = await _pool_of(client)
         self._lent = await self._pool.acquire()
         try:
@@ -64,32 +75,29 @@ class Transaction:
         except BaseException:
             # What was cancelled may have begun all the same, and for one left open asyncpg logs an error.
             with suppress(Exception):
-                await self._end("ROLLBACK;")
+                await self.end(failed=True)
             raise
-        connection = Connection(client, self._lent)
-        self._token = connections.set(_NAME, connection)
-        return connection
+        self._connection = Connection(client, self._lent)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self._end("COMMIT;" if kind is None else "ROLLBACK;")
-        finally:
-            connections.reset(self._token)
+    def join(self) -> Connection:
+        """Until `leave`, what this task asks of Tortoise takes place in it."""
+        self._token = connections.set(_NAME, self._connection)
+        return self._connection
 
-    async def _end(self, statement: str) -> None:
+    def leave(self) -> None:
+        connections.reset(self._token)
+
+    async def end(self, *, failed: bool) -> None:
+        """Commit it, or undo all of it, and give its connection back."""
         try:
-            await self._lent.execute(statement)
+            await self._lent.execute("ROLLBACK;" if failed else "COMMIT;")
         finally:
             await self._pool.release(self._lent)
 
 
 async def lone_statement(sql: str, values: Sequence[Any]) -> list[asyncpg.Record]:
     """What a statement finds that is a transaction by itself."""
-    client = connections.get(_NAME)
-    if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
-        raise RuntimeError("This task is in a transaction already.")
+    client = _client()
     client.log.debug("%s: %s", sql, values)
     pool = await _pool_of(client)
     lent = await pool.acquire()
@@ -97,6 +105,14 @@ async def lone_statement(sql: str, values: Sequence[Any]) -> list[asyncpg.Record
         return await lent.fetch(sql, *values)
     finally:
         await pool.release(lent)
+
+
+def _client() -> AsyncpgDBClient:
+    """The way to the pool. Raises RuntimeError within a transaction."""
+    client = connections.get(_NAME)
+    if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
+        raise RuntimeError("This task is in a transaction already, and they do not nest.")
+    return client
 
 
 async def _pool_of(client: AsyncpgDBClient) -> "asyncpg.Pool[asyncpg.Record]":

@@ -1,8 +1,8 @@
 """What every resolver is given: who asks, and the parts of the process that answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from core.quotas import Quota
 from core.settings import Settings
 from models.base import Row
 from models.database import Connection, seen_by
+from models.reads import Reads
 from providers.registry import Providers
 from resolvers.batches import Batches
 from services import principals
@@ -80,6 +81,7 @@ class Context:
     cost: Cost | None = None
     recall: Callable[[AccessClaims | KeyProof], Awaitable[Principal]] = principals.load
     _batches: Batches = field(default_factory=Batches)
+    _reads: Reads | None = None
 
     @property
     def payer(self) -> str:
@@ -133,7 +135,19 @@ class Context:
         """
         principal = self.require_principal()
         principal.require_reading()
-        return seen_by(principal)
+        return self._reads.turn() if self._reads else seen_by(principal)
+
+    @asynccontextmanager
+    async def one_transaction(self) -> AsyncIterator[None]:
+        """Within the block all is read in one transaction: for a query, which ends soon. No resolver is to wait there
+        for one of its own besides, lest all of the pool's connections wait for one more.
+        """
+        reads = self._reads = Reads(lambda: seen_by(self.require_principal()))
+        try:
+            yield
+        finally:
+            self._reads = None
+            await reads.close()
 
     async def find(self, table: type[RowT], key: UUID) -> RowT | None:
         """The row with this id, read in one batch with its like; None when the caller may not see it."""

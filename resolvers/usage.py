@@ -27,4 +27,5 @@ async def report(
     principal.require(workspace_id, Permission.READ)
     if principal.on_page:
         raise Forbidden("Figures of the whole workspace are not for its pages.")
-    return await usage.report(workspace_id, start, end, interval, group_by)
+    async with context.transaction() as connection:
+        return await usage.report(connection, workspace_id, start, end, interval, group_by)

@@ -21,9 +21,10 @@ _DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,30})?")
 
 def print_datetime(value: datetime) -> str:
     """UTC, as RFC 3339 writes it; a value without an offset is UTC."""
-    aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if value.tzinfo is not UTC:
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     # As ``isoformat``, and much quicker: a page of runs has hundreds of them.
-    return orjson.dumps(aware, option=orjson.OPT_UTC_Z)[1:-1].decode()
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)[1:-1].decode()
 
 
 def parse_datetime(value: object) -> datetime:

@@ -13,7 +13,7 @@ from core.errors import ValidationFailed
 from core.ids import IdPrefix, encode
 from models.agents import Agent
 from models.api_keys import ApiKey
-from models.database import Connection, fetch, transaction
+from models.database import Connection, fetch
 
 MAX_BUCKETS = 1_000
 NO_API_KEY = "No API key"
@@ -154,7 +154,12 @@ GROUP BY key
 
 
 async def report(
-    workspace_id: UUID, start: datetime, end: datetime, interval: UsageInterval, group_by: UsageDimension | None
+    connection: Connection,
+    workspace_id: UUID,
+    start: datetime,
+    end: datetime,
+    interval: UsageInterval,
+    group_by: UsageDimension | None,
 ) -> UsageReport:
     """The workspace's figures over [``start``, ``end``): runs count when they were created, calls when they started.
 
@@ -168,9 +173,8 @@ async def report(
         ValidationFailed: the range is empty, or has more than ``MAX_BUCKETS`` buckets.
     """
     buckets = _buckets(start, end, interval)
-    async with transaction([workspace_id]) as connection:
-        figures = await _figures(connection, (workspace_id, start, end), interval, group_by)
-        labels = await _labels(workspace_id, {key for _, key in figures if key is not None}, group_by)
+    figures = await _figures(connection, (workspace_id, start, end), interval, group_by)
+    labels = await _labels(workspace_id, {key for _, key in figures if key is not None}, group_by)
     groups = [_group(key, label, figures[None, key], group_by) for key, label in labels.items()]
     return UsageReport(
         totals=figures[None, None],

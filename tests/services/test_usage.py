@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,7 +18,8 @@ from models.database import transaction
 from models.llm_calls import LlmCall, LlmCallStatus
 from models.runs import Run, RunStatus
 from models.threads import Thread
-from services.usage import Percentiles, UsageDimension, UsageGroup, UsageInterval, UsageReport, UsageTotals, report
+from services import usage
+from services.usage import Percentiles, UsageDimension, UsageGroup, UsageInterval, UsageReport, UsageTotals
 from tests.services.tenants import make_workspace
 
 pytestmark = pytest.mark.usefixtures("pool")
@@ -30,6 +32,11 @@ WIDTHS = {
 }
 MODELS = [("local", "local/smollm2-135m"), ("openai", "openai/gpt-5"), ("openai", "openai/gpt-5-mini")]
 TINY = Decimal("0.0000000001")
+
+
+async def report(workspace_id: UUID, *arguments: Any) -> UsageReport:
+    async with transaction([workspace_id]) as connection:
+        return await usage.report(connection, workspace_id, *arguments)
 
 
 @dataclass
