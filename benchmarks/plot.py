@@ -56,8 +56,8 @@ def lines(title: str, step: float, series: dict[str, list[float]]) -> str:
             for at, value in enumerate(values)
         )
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<rect x="{LEFT + 230 * number}" y="32" width="12" height="12" fill="{colour}"/>')
-        parts.append(_text(LEFT + 230 * number + 17, 42, name))
+        parts.append(f'<rect x="{LEFT + 235 * number}" y="32" width="12" height="12" fill="{colour}"/>')
+        parts.append(_text(LEFT + 235 * number + 17, 42, name, size=11))
     return _drawing(parts)
 
 

@@ -96,11 +96,12 @@ def _plots(results: Results) -> dict[str, str]:
     """SVGs by file name, of what was measured."""
     plots = {}
     if levels := results.measurements("flat out"):
-        values = {
+        speeds = {
             system: [results.median(system, level, "tokens_per_s") for level in levels] for system in results.systems
         }
-        series = {system: [value for value in of_system if value] for system, of_system in values.items()}
-        series = {system: of_system for system, of_system in series.items() if len(of_system) == len(levels)}
+        series = {
+            system: [speed for speed in of_system if speed] for system, of_system in speeds.items() if all(of_system)
+        }
         title = "Tokens a second, flat out, by streams at once (logarithmic)"
         plots["throughput.svg"] = bars(title, [level.split()[-1] for level in levels], series)
     memory = {

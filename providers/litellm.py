@@ -22,6 +22,7 @@ from providers.chat_completions import FINISH_REASONS, request_body
 from providers.connections import AbruptConnector, Connections, hang_up, noting_answers
 from providers.credentials import Credential
 from providers.guard import guarding
+from providers.json_fields import text_of
 from providers.litellm_failures import failure_of_exception
 from providers.port import ModelRequest
 from providers.tool_calls import ToolCallAssembler
@@ -254,18 +255,18 @@ class _Answer:
     def take(self, chunk: Any) -> Iterator[ModelEvent]:
         for choice in chunk.choices[:1]:
             delta = choice.delta
-            if reasoning := _text(getattr(delta, "reasoning_content", None)):
+            if reasoning := text_of(getattr(delta, "reasoning_content", None)):
                 yield ReasoningDelta(reasoning)
-            if text := _text(delta.content):
+            if text := text_of(delta.content):
                 yield TextDelta(text)
             for call in delta.tool_calls or ():
                 function = call.function
                 self._calls.take(
                     call.index or 0,
-                    _text(call.id),
-                    _text(function.name),
-                    _text(function.arguments),
-                    call_prefix=_text(chunk.id),
+                    text_of(call.id),
+                    text_of(function.name),
+                    text_of(function.arguments),
+                    call_prefix=text_of(chunk.id),
                 )
             if choice.finish_reason is not None:
                 self.reason = FINISH_REASONS.get(choice.finish_reason, FinishReason.STOP)
@@ -291,8 +292,3 @@ def _usage(chunks: list[Any]) -> TokenUsage | None:
         output_tokens=max(usage.completion_tokens or 0 for usage in usages),
         cached_tokens=max(getattr(detail, "cached_tokens", None) or 0 for detail in details),
     )
-
-
-def _text(value: str | None) -> str:
-    """``value`` without NUL characters, which PostgreSQL can't store."""
-    return value.replace("\0", "") if value else ""

@@ -26,20 +26,20 @@ ANSWER_TIMEOUT_S = 0.25
 PAUSE_S = 1.0
 """How long Redis is left alone after it failed."""
 ROUNDING_S = 1e-6
-"""Who waited until there is room is not sent away for what sums of fractions come to; the script says it too."""
+"""Who waited until there is room is not sent away for what sums of fractions come to."""
 _PREFIX = "synapse:bucket:"
-_TAKE = """
+_TAKE = f"""
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
 local amount, capacity, leak = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local empty_at = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0))
 local filled_until = empty_at + amount / leak
 local wait = filled_until - now - capacity / leak
-if wait > 0.000001 then
-  return {string.format('%.6f', wait), string.format('%.6f', capacity - (empty_at - now) * leak)}
+if wait > {ROUNDING_S:f} then
+  return {{string.format('%.6f', wait), string.format('%.6f', capacity - (empty_at - now) * leak)}}
 end
 redis.call('SET', KEYS[1], string.format('%.6f', filled_until), 'PX', math.ceil((filled_until - now) * 1000) + 1000)
-return {'0', string.format('%.6f', capacity - (filled_until - now) * leak)}
+return {{'0', string.format('%.6f', capacity - (filled_until - now) * leak)}}
 """
 _TAKE_SHA = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
 

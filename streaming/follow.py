@@ -24,10 +24,12 @@ from streaming.retry import retried
 
 POLL_S = 5.0
 """After such a silence the log is read, in case the hints got lost unnoticed."""
-BLIND_POLL_S = 0.4
-"""The same while the bus is known to bring nothing."""
-MOST_BLIND_POLLS_PER_S = 500
+MOST_POLLS_PER_S = 200
 """Of all followers of the process together: with more of them, each reads the log less often."""
+BLIND_POLL_S = 0.4
+"""As `POLL_S`, but while the bus is known to bring nothing."""
+MOST_BLIND_POLLS_PER_S = 500
+"""As `MOST_POLLS_PER_S`, but then, and only until each waits for `POLL_S`."""
 PAGE_EVENTS = 1000
 GIVE_UP_S = 30.0
 """How long the database may be away before its failure ends a stream."""
@@ -82,7 +84,7 @@ async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: "_Pace") -> N
 def poll_s(bus: Bus) -> float:
     """How long to wait for a hint before the log is read all the same."""
     if bus.healthy:
-        return POLL_S
+        return max(POLL_S, bus.subscriptions / MOST_POLLS_PER_S)
     return min(max(BLIND_POLL_S, bus.subscriptions / MOST_BLIND_POLLS_PER_S), POLL_S)
 
 

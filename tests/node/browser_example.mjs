@@ -8,24 +8,24 @@
 //   complaints   errors and warnings on the console, uncaught exceptions, failed requests
 //   sent         the payloads of all operations that went over sockets
 
-import { chromium } from "playwright-core";
+import { launch, watch } from "./chromium.mjs";
 
 const [url, ...messages] = process.argv.slice(2);
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium"; // Debian's
-const SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
 
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: SWITCHES });
-const log = { requests: [], complaints: [], sent: [] };
+const browser = await launch();
 try {
-  const shown = [await talk(messages), await talk(messages.slice(0, 1))];
-  console.log(JSON.stringify({ shown, ...log }));
+  const talks = [await talk(messages), await talk(messages.slice(0, 1))];
+  const all = (part) => talks.flatMap((talk) => talk[part]);
+  const shown = talks.map((talk) => talk.shown);
+  const sent = all("sent").filter(({ type }) => type === "subscribe").map(({ payload }) => payload);
+  console.log(JSON.stringify({ shown, requests: all("requests"), complaints: all("complaints"), sent }));
 } finally {
   await browser.close();
 }
 
 async function talk(said) {
   const page = await (await browser.newContext()).newPage();
-  watch(page);
+  const log = watch(page);
   await page.goto(url);
   for (const message of said) {
     const answered = page.locator("[data-status]");
@@ -34,21 +34,8 @@ async function talk(said) {
     await page.getByRole("button", { name: "Send" }).click();
     await answered.nth(before).waitFor();
   }
-  return page.locator("#messages li").evaluateAll((items) => items.map((item) => [item.className, item.textContent]));
-}
-
-function watch(page) {
-  page.on("request", (request) => log.requests.push(request.url()));
-  page.on("requestfailed", (request) => log.complaints.push(`${request.url()} ${request.failure().errorText}`));
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) log.complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => log.complaints.push(String(error)));
-  page.on("websocket", (socket) => {
-    log.requests.push(socket.url());
-    socket.on("framesent", ({ payload }) => {
-      const message = JSON.parse(payload);
-      if (message.type === "subscribe") log.sent.push(message.payload);
-    });
-  });
+  const shown = await page
+    .locator("#messages li")
+    .evaluateAll((items) => items.map((item) => [item.className, item.textContent]));
+  return { shown, ...log };
 }

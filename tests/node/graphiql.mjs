@@ -11,31 +11,22 @@
 //   complaints             errors and warnings on the console, uncaught exceptions, failed requests
 //   stored                 what the page left in local storage, as text
 
-import { chromium } from "playwright-core";
+import { launch, watch } from "./chromium.mjs";
 
 const [url, token, screenshot, query, variables, otherToken] = process.argv.slice(2);
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium"; // Debian's
-const SWITCHES = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: SWITCHES });
+const browser = await launch();
 try {
   const page = await browser.newPage({
     viewport: { width: 1440, height: 900 },
     permissions: ["clipboard-read", "clipboard-write"],
   });
-  const log = watch(page);
+  const { requests, complaints, sent } = watch(page);
   const seen = await drive(page);
   const stored = await page.evaluate(() => JSON.stringify(localStorage));
-  console.log(JSON.stringify({ title: await page.title(), address: page.url(), ...seen, ...log, stored }));
+  const inits = sent.filter(({ type }) => type === "connection_init").map(({ payload }) => payload ?? null);
+  const title = await page.title();
+  console.log(JSON.stringify({ title, address: page.url(), ...seen, requests, inits, complaints, stored }));
 } finally {
   await browser.close();
 }
@@ -63,24 +54,6 @@ async function drive(page) {
     seen.again = await copyResult(page);
   }
   return seen;
-}
-
-function watch(page) {
-  const log = { requests: [], inits: [], complaints: [] };
-  page.context().on("request", (request) => log.requests.push(request.url()));
-  page.context().on("requestfailed", (request) => log.complaints.push(`${request.url()} ${request.failure().errorText}`));
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) log.complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => log.complaints.push(String(error)));
-  page.on("websocket", (socket) => {
-    log.requests.push(socket.url());
-    socket.on("framesent", ({ payload }) => {
-      const message = JSON.parse(payload);
-      if (message.type === "connection_init") log.inits.push(message.payload ?? null);
-    });
-  });
-  return log;
 }
 
 async function fill(page, operation, values) {

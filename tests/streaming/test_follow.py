@@ -328,6 +328,14 @@ async def test_a_run_is_followed_while_redis_is_away(
             assert (await anext(events)).body == TextDelta(text)
 
 
+async def test_thousands_who_wait_in_silence_do_not_keep_the_database_busy(bus: Bus) -> None:
+    async with AsyncExitStack() as stack:
+        for number in range(2000):
+            await stack.enter_async_context(bus.subscribe(f"run:{number % 500}"))
+        assert following.poll_s(bus) == 2000 / following.MOST_POLLS_PER_S
+    assert following.poll_s(bus) == following.POLL_S
+
+
 async def test_many_followers_do_not_overrun_the_database_while_redis_is_away(fragile_redis: RedisServer) -> None:
     bus = Bus.from_url(fragile_redis.url)
     async with bus, AsyncExitStack() as stack:
