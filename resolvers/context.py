@@ -139,8 +139,10 @@ class Context:
 
     @asynccontextmanager
     async def one_transaction(self) -> AsyncIterator[None]:
-        """Within the block all is read in one transaction: for a query, which ends soon. No resolver is to wait there
-        for one of its own besides, lest all of the pool's connections wait for one more.
+        """Within the block all is read in one transaction, by one reader at a time: for a query, which ends soon.
+
+        No reader is to wait for another one, nor for a transaction of its own besides: one would wait for itself, and
+        the other for a connection, while all that the pool has wait for one more.
         """
         reads = self._reads = Reads(lambda: seen_by(self.require_principal()))
         try:
