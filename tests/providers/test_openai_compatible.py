@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import ProviderFailed, ProviderTimedOut
 from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage
+from providers import streaming_http
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from tests.upstream.connections import established_ports
@@ -79,6 +80,37 @@ async def test_deltas_come_as_they_are_sent(upstream: Upstream, provider: OpenAI
     async with aclosing(provider.stream(request(model))) as events:
         assert await anext(events) == TextDelta("a")
         assert await anext(events) == TextDelta("b")
+
+
+async def test_the_first_delta_comes_at_once_and_those_of_a_pause_together(
+    upstream: Upstream, provider: OpenAICompatibleProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming_http, "PAUSE_PER_ANSWER_S", 1.0)
+    monkeypatch.setattr(streaming_http, "LONGEST_PAUSE_S", 1.0)
+    tokens = numbered_tokens(6)
+    model = upstream.serve(text(*tokens).pausing(0.02))
+    now = asyncio.get_running_loop().time
+    events, times = [], []
+    began = now()
+    async for event in provider.stream(request(model)):
+        events.append(event)
+        times.append(now() - began)
+    assert events[:-1] == [TextDelta(token) for token in tokens]
+    assert times[0] < 1.0 <= times[1]
+    assert times[-1] - times[1] < 1.0
+
+
+async def test_cancelling_in_a_pause_hangs_up_at_once(
+    upstream: Upstream, provider: OpenAICompatibleProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming_http, "PAUSE_PER_ANSWER_S", 60.0)
+    monkeypatch.setattr(streaming_http, "LONGEST_PAUSE_S", 60.0)
+    events = provider.stream(request(upstream.serve(text("a", "b").then(Signal.HANG, after=1))))
+    assert await anext(events) == TextDelta("a")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), aclosing(events):
+            await anext(events)
+    assert provider._endpoint._connections.busy == 0
 
 
 @pytest.mark.parametrize("size", [1, 7])

@@ -1,20 +1,29 @@
 """Writing a run's events: gathered, fenced, and stored in spite of a database that comes and goes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
 
 from core.errors import LogUnavailable, RunLost
-from core.events import ReasoningDelta, RunEventBody, RunFinished, RunRewound, StepStarted, TextDelta, ToolCalled
+from core.events import (
+    LoggedEvent,
+    ReasoningDelta,
+    RunEventBody,
+    RunFinished,
+    RunRewound,
+    StepStarted,
+    TextDelta,
+    ToolCalled,
+)
 from models import database
-from models.database import open_connection, transaction
+from models.database import Connection, open_connection, transaction
 from models.runs import Run
 from streaming.bus import Bus
 from streaming.codec import decode_events
-from streaming.log import channel
+from streaming.log import Ownership, channel, insert_owned
 from streaming.writer import ROOM_CHARS, EventLog
 from tests.servers.postgres_proxy import PostgresProxy
 from tests.streaming.runs import (
@@ -168,6 +177,52 @@ async def test_two_epochs_of_one_run_in_one_process_are_told_apart(log: EventLog
     with pytest.raises(RunLost):
         await old.flush()
     assert said(await stored(run)) == "new"
+
+
+@pytest.fixture
+def inserts(monkeypatch: pytest.MonkeyPatch) -> "asyncio.Queue[list[RunEventBody]]":
+    """What each insert has written."""
+    written: asyncio.Queue[list[RunEventBody]] = asyncio.Queue()
+
+    async def noted(
+        connection: Connection, batch: Sequence[tuple[LoggedEvent, int]], **options: bool
+    ) -> set[Ownership]:
+        written.put_nowait([event.body for event, _ in batch])
+        return await insert_owned(connection, batch, **options)
+
+    monkeypatch.setattr("streaming.writer.insert_owned", noted)
+    return written
+
+
+async def test_an_idle_log_stores_at_once_and_a_busy_one_what_was_gathered(
+    log: EventLog, inserts: "asyncio.Queue[list[RunEventBody]]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streaming.writer.GATHER_S", 1.5)
+    one, other = [await opened(log, await make_run()) for _ in range(2)]
+    now = asyncio.get_running_loop().time
+    async with asyncio.timeout(10):
+        began = now()
+        one.append(TextDelta("First. "), STEP)
+        assert await inserts.get() == [TextDelta("First. ")]
+        assert now() - began < 1.5
+        for word in ("one ", "by ", "one"):
+            one.append(TextDelta(word), STEP)
+            other.append(TextDelta(word), OTHER_STEP)
+            await asyncio.sleep(0.02)
+        assert await inserts.get() == [TextDelta("one by one")] * 2
+        assert now() - began >= 1.5
+
+
+async def test_who_waits_for_what_is_stored_waits_for_nothing_else(
+    log: EventLog, inserts: "asyncio.Queue[list[RunEventBody]]", monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    monkeypatch.setattr("streaming.writer.GATHER_S", 60.0)
+    writer = await opened(log, run)
+    async with asyncio.timeout(10):
+        for word in ("a", "b", "c"):
+            writer.append(TextDelta(word), STEP)
+            await writer.flush()
+            assert await inserts.get() == [TextDelta(word)]
 
 
 async def test_who_takes_over_goes_on_where_the_log_ends(log: EventLog, run: Run) -> None:
