@@ -16,7 +16,8 @@ from tests.servers.app import Address
 CUTS = 40
 CUT_AFTER_BYTES = (500, 20_000)
 ABORTED_SOCKETS = 100
-CANCELLED_RUNS = 10
+# So many that the 95th percentile is not the slowest of them.
+CANCELLING_LOADS, CANCELLED_RUNS = 2, 10
 CLOSED_WITHIN_S = 0.1
 
 
@@ -49,10 +50,12 @@ async def abort_a_socket(load: Load, accepted: Accepted) -> None:
 
 
 async def test_cancelling_stops_the_provider_and_nothing_else(experiment: Experiment) -> None:
-    async with experiment.load(Plan(tokens=250)) as load:
-        took_s = [await cancel_one(load) for _ in range(CANCELLED_RUNS)]
+    took_s: list[float] = []
+    for _ in range(CANCELLING_LOADS):
+        async with experiment.load(Plan(tokens=250)) as load:
+            took_s += [await cancel_one(load) for _ in range(CANCELLED_RUNS)]
+        assert not load.client_errors
     experiment.figures.cancelled_s += took_s
-    assert not load.client_errors
     experiment.judge("from cancelRun to the provider", percentile(took_s, 95), CLOSED_WITHIN_S)
 
 
