@@ -28,6 +28,7 @@ from schema.credentials import credentials_of
 from schema.errors import publish
 from schema.execution import Schema
 from schema.persisted_documents import document_of, with_document_id
+from schema.socket_messages import problem_of
 from services import principals
 from services.revocations import Watch, rights_lost
 
@@ -37,7 +38,6 @@ INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 # RFC 6455 gives a close frame's reason this much room.
 MAX_REASON_BYTES = 123
-MAX_ID_CHARS = 128
 MAX_OPERATIONS = 100
 # How many messages a socket sends at most before others have their turn.
 SENT_AT_ONCE = 8
@@ -91,7 +91,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
     async def handle_message(self, message: Any) -> None:
         # Thousands may have come at once, and the other sockets get their turn in between.
         await asyncio.sleep(0)
-        problem = _malformed(message)
+        problem = problem_of(message)
         if problem:
             await self.handle_invalid_message(problem)
             return
@@ -283,26 +283,3 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
                 await operation.send_initial_errors([publish(failure, self.context.request_id)])
                 if operation.task:
                     operation.task.cancel()
-
-
-def _malformed(message: Any) -> str | None:
-    """What is wrong with a message's form; None when nothing is."""
-    match message:
-        case {"type": "connection_init" | "ping" | "pong", **rest}:
-            return None if isinstance(rest.get("payload"), dict | None) else "The payload must be an object"
-        case {"type": "complete", "id": str()}:
-            return None
-        case {"type": "subscribe", "id": str(id), "payload": {**rest}}:
-            if not 0 < len(id) <= MAX_ID_CHARS:
-                return f"An id has 1 to {MAX_ID_CHARS} characters"
-            if not isinstance(rest.get("query"), str if not {"extensions", "documentId"} & rest.keys() else str | None):
-                return "The query must be a string"
-            for key in ("variables", "extensions"):
-                if not isinstance(rest.get(key), dict | None):
-                    return f"The {key} must be an object"
-            for key in ("operationName", "documentId"):
-                if not isinstance(rest.get(key), str | None):
-                    return f"The {key} must be a string"
-            return None
-        case _:
-            return "This is no message of graphql-transport-ws"
