@@ -11,7 +11,9 @@ _NOTIFY = "SELECT pg_notify($1, $2)"
 
 
 class Notification(StrEnum):
-    """What is told. The payload is a run's id, and for RIGHTS_CHANGED that of a user, a session or an API key."""
+    """What is told. The payload of RUN_CANCEL_REQUESTED is the run's id, that of RIGHTS_CHANGED the id of a user, a
+    session or an API key; that of RUN_QUEUED says nothing.
+    """
 
     RUN_QUEUED = "synapse_run_queued"
     RUN_CANCEL_REQUESTED = "synapse_run_cancel_requested"

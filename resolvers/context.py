@@ -68,8 +68,8 @@ class Context:
     it meets whoever asks for what needs a caller, and nobody else, so that a session can be refreshed with a stale
     token still sent along. ``watched``: the workspaces of which a subscription tells; it ends when the caller loses
     rights there. ``address``: that of the client, as far as proxies are to be believed. ``cost`` is known once the
-    operation was let in. ``recall``: who has shown this, with the rights that they have
-    of those which they had when the operation began.
+    operation was let in. ``recall``: who has shown this, with what they still have of the rights that they had when the
+    operation began.
     """
 
     runtime: Runtime

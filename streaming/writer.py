@@ -67,7 +67,7 @@ class EventLog:
         self._filled.set()
 
     def hurry(self) -> None:
-        """Somebody waits for it."""
+        """Somebody waits for what is pending: gather no longer."""
         self._awaited.set()
 
     async def _store_for_ever(self) -> None:
