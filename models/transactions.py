@@ -4,6 +4,7 @@ Tortoise brings the same, for all databases and with savepoints, at several time
 fails or is cancelled, the connection is lost to the pool, and every later transaction of the task takes place in it.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -89,8 +90,16 @@ class Transaction:
 
     async def end(self, *, failed: bool) -> None:
         """Commit it, or undo all of it, and give its connection back."""
+        if failed:
+            # Whoever is cancelled twice, the second time before the first has reached the server, undoes it all the
+            # same.
+            await asyncio.shield(self._finish("ROLLBACK;"))
+        else:
+            await self._finish("COMMIT;")
+
+    async def _finish(self, statement: str) -> None:
         try:
-            await self._lent.execute("ROLLBACK;" if failed else "COMMIT;")
+            await self._lent.execute(statement)
         finally:
             await self._pool.release(self._lent)
 

@@ -109,9 +109,12 @@ async def test_only_what_another_attempt_may_cure_is_transient() -> None:
     assert not any(map(is_transient, [IntegrityError(), OperationalError(), ValueError()]))
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
 async def test_a_transaction_that_is_cancelled_at_any_moment_is_no_error(
-    pool: None, caplog: pytest.LogCaptureFixture
+    pool: None, caplog: pytest.LogCaptureFixture, times: int
 ) -> None:
+    """Nor is one that is cancelled again while it ends, as when a socket's operation is stopped and then the socket."""
+
     async def work() -> None:
         async with transaction() as connection:
             await fetch(connection, "SELECT 1")
@@ -120,7 +123,9 @@ async def test_a_transaction_that_is_cancelled_at_any_moment_is_no_error(
         task = asyncio.create_task(work())
         for _ in range(turns):
             await asyncio.sleep(0)
-        task.cancel()
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0)
         await asyncio.gather(task, return_exceptions=True)
     await work()
     assert not caplog.records
