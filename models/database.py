@@ -17,16 +17,20 @@ from tortoise.exceptions import IntegrityError, TransactionManagementError
 
 from core.errors import StartupRefused
 from core.principals import Principal
-from models.transactions import Connection, Transaction, lone_statement
+from models.transactions import Alone, Connection, Reader, Transaction, lone_statement
 
 __all__ = [
+    "Alone",
     "Connection",
     "IntegrityError",
+    "Reader",
     "close",
     "connect",
     "fetch",
     "is_transient",
     "look_up",
+    "reading",
+    "reading_as",
     "seen_by",
     "transaction",
 ]
@@ -108,6 +112,8 @@ async def connect(database_url: str, pool_size: int) -> None:
         "maxsize": pool_size,
         "init": _decode_json,
         "reset": _nothing_to_reset,
+        # Statements stay prepared: who asks once in five minutes is not to wait for that each time.
+        "max_cached_statement_lifetime": 0,
         "command_timeout": STATEMENT_TIMEOUT_MS / 1000 + 5,
         "server_settings": {
             "role": APP_ROLE,
@@ -143,6 +149,7 @@ def transaction(
     end_user_id: UUID | None = None,
     executor: bool = False,
     key_rotation: bool = False,
+    first: str = "",
 ) -> Transaction:
     """One transaction that sees the rows of ``workspace_ids``, and what a look-up by name needs besides.
 
@@ -150,23 +157,19 @@ def transaction(
     token or API key of that address or hash, before anybody is known; with ``user_id``, also the invitation of that
     hash to that user. ``page_workspace_id``: of that workspace, its name, its agents and its trusted operations; with
     ``end_user_id``, also that end user's conversations there, and nobody else's. ``executor``: all runs, to claim them,
-    and which providers' credentials there are. ``key_rotation``: all credentials, to wrap their keys anew.
+    and which providers' credentials there are. ``key_rotation``: all credentials, to wrap their keys anew. ``first``: a
+    statement without parameters that goes to the server in the message that begins the transaction.
 
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
     connection, so start tasks after it. They do not nest.
     """
-    scope = {
-        # Through their bytes, so that nothing but an id becomes part of the statement.
-        "app.workspace_ids": ",".join([_text_of(workspace_id) for workspace_id in workspace_ids]),
-        "app.user_id": _text_of(user_id),
-        "app.page_workspace_id": _text_of(page_workspace_id),
-        "app.end_user_id": _text_of(end_user_id),
-        "app.executor": "on" if executor else "",
-        "app.key_rotation": "on" if key_rotation else "",
-    }
+    scope = _scope(workspace_ids, user_id, page_workspace_id, end_user_id)
+    scope |= {"app.executor": "on"} if executor else {}
+    scope |= {"app.key_rotation": "on"} if key_rotation else {}
     names = (_SET_NAMES, email or "", token_hash or "") if email or token_hash else None
     settings = ", ".join([_SET.format(*setting) for setting in scope.items() if setting[1]])
-    return Transaction(f"BEGIN; SELECT {settings}" if settings else "BEGIN;", names)
+    begin = f"BEGIN; SELECT {settings};" if settings else "BEGIN;"
+    return Transaction(begin + first, names)
 
 
 def seen_by(principal: Principal) -> Transaction:
@@ -181,8 +184,27 @@ def seen_by(principal: Principal) -> Transaction:
     )
 
 
-def _text_of(id: UUID | None) -> str:
-    return str(UUID(bytes=id.bytes)) if id else ""
+def reading(workspace_ids: Iterable[UUID]) -> Alone:
+    """What finds rows of ``workspace_ids``, each time by one message to the server."""
+    return Alone(_scope(workspace_ids))
+
+
+def reading_as(principal: Principal) -> Alone:
+    """What finds rows that the caller may see, as `seen_by`, each time by one message to the server."""
+    return Alone(_scope(principal.workspace_ids, principal.user_id, principal.page_workspace_id, principal.end_user_id))
+
+
+def _scope(
+    workspace_ids: Iterable[UUID],
+    user_id: UUID | None = None,
+    page_workspace_id: UUID | None = None,
+    end_user_id: UUID | None = None,
+) -> dict[str, str]:
+    """The settings by which policies know these; something is set in any case."""
+    ids = {"app.user_id": user_id, "app.page_workspace_id": page_workspace_id, "app.end_user_id": end_user_id}
+    # Through their bytes, so that nothing but an id becomes part of the statement.
+    texts = {name: str(UUID(bytes=id.bytes)) for name, id in ids.items() if id}
+    return {"app.workspace_ids": ",".join([str(UUID(bytes=id.bytes)) for id in workspace_ids])} | texts
 
 
 def is_transient(error: Exception) -> bool:
@@ -190,7 +212,7 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, _TRANSIENT_ERRORS)
 
 
-async def fetch(connection: Connection, sql: str, *values: Any) -> list[dict[str, Any]]:
+async def fetch(connection: Reader, sql: str, *values: Any) -> list[dict[str, Any]]:
     """The rows of a statement written by hand, with ``$1, $2 ...`` for ``values``."""
     return [dict(record) for record in await connection.records(sql, values)]
 

@@ -5,10 +5,11 @@ fails or is cancelled, the connection is lost to the pool, and every later trans
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -17,6 +18,15 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.exceptions import IntegrityError, OperationalError
 
 _NAME = "default"
+
+
+class Reader(Protocol):
+    """What finds rows: a transaction's connection, or `Alone`."""
+
+    async def records(
+        self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+    ) -> list[asyncpg.Record]:
+        """What a statement finds, with ``$1, $2 ...`` for ``values``. Raises what Tortoise's queries do."""
 
 
 class Connection(TransactionWrapper):
@@ -29,16 +39,46 @@ class Connection(TransactionWrapper):
     async def records(
         self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
     ) -> list[asyncpg.Record]:
-        """What a statement finds, with ``$1, $2 ...`` for ``values``. Raises what Tortoise's queries do."""
+        """As `Reader`; the statement may change rows, too."""
         self.log.debug("%s: %s", sql, values)
         # Tasks that share the transaction take turns.
         async with self._lock:
-            try:
-                return await self._connection.fetch(sql, *values, record_class=record_class)
-            except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
-                raise OperationalError(error) from error
-            except asyncpg.IntegrityConstraintViolationError as error:
-                raise IntegrityError(error) from error
+            return await _found(self._connection, sql, values, record_class)
+
+
+class Alone:
+    """Finds rows by statements each of which is a transaction by itself and sets its own scope, ``settings``: one
+    message to the server where a transaction takes three. They are to be SELECTs.
+    """
+
+    __slots__ = ("_settings",)
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._settings = settings
+
+    async def records(
+        self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+    ) -> list[asyncpg.Record]:
+        """As `Reader`."""
+        return await lone_statement(*self.scoped(sql, values), record_class)
+
+    def scoped(self, sql: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+        """The SELECT ``sql`` as one that sets the scope, and the values that it takes then."""
+        return _in_scope(sql, tuple(self._settings), len(values)), [*values, *self._settings.values()]
+
+
+@cache
+def _in_scope(sql: str, settings: tuple[str, ...], taken: int) -> str:
+    """The statement with a scope of its own: the values of ``settings`` come behind those that it takes already.
+
+    It is joined to the scope, so that nothing is read before that is set, and OFFSET keeps the planner from taking the
+    two apart.
+    """
+    all_set = ", ".join(f"set_config('{name}', ${number}, true)" for number, name in enumerate(settings, taken + 1))
+    return f"""
+SELECT found.* FROM (SELECT num_nonnulls({all_set}) > 0 AS is_set) AS scope
+CROSS JOIN LATERAL (SELECT * FROM ({sql}) AS inner_one WHERE scope.is_set OFFSET 0) AS found
+"""
 
 
 class Transaction:
@@ -104,16 +144,30 @@ class Transaction:
             await self._pool.release(self._lent)
 
 
-async def lone_statement(sql: str, values: Sequence[Any]) -> list[asyncpg.Record]:
+async def lone_statement(
+    sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+) -> list[asyncpg.Record]:
     """What a statement finds that is a transaction by itself."""
     client = _client()
     client.log.debug("%s: %s", sql, values)
     pool = await _pool_of(client)
     lent = await pool.acquire()
     try:
-        return await lent.fetch(sql, *values)
+        return await _found(lent, sql, values, record_class)
     finally:
         await pool.release(lent)
+
+
+async def _found(
+    connection: Any, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record]
+) -> list[asyncpg.Record]:
+    try:
+        found: list[asyncpg.Record] = await connection.fetch(sql, *values, record_class=record_class)
+    except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
+        raise OperationalError(error) from error
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise IntegrityError(error) from error
+    return found
 
 
 def _client() -> AsyncpgDBClient:

@@ -16,11 +16,12 @@ from core.principals import KeyProof, Principal
 from core.quotas import Quota
 from core.settings import Settings
 from models.base import Row
-from models.database import Connection, seen_by
+from models.database import Alone, Connection, reading_as, seen_by
 from models.reads import Reads
 from providers.registry import Providers
 from resolvers.batches import Batches
 from services import principals
+from services.doorbell import Doorbell
 from services.persisted_documents import PersistedDocuments
 from services.revocations import Revocations, rights_lost
 from streaming.buckets import Buckets
@@ -45,6 +46,7 @@ class Runtime:
     providers: Providers
     documents: PersistedDocuments
     buckets: Buckets
+    doorbell: Doorbell = field(default_factory=Doorbell)
     revocations: Revocations = field(default_factory=Revocations)
     sockets: Quota = field(default_factory=Quota)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -136,6 +138,14 @@ class Context:
         principal = self.require_principal()
         principal.require_reading()
         return self._reads.turn() if self._reads else seen_by(principal)
+
+    def reader(self) -> Alone:
+        """For what is read in one go, and by nobody but a subscription or mutation: the same in one message to the
+        database. Raises as `transaction`.
+        """
+        principal = self.require_principal()
+        principal.require_reading()
+        return reading_as(principal)
 
     @asynccontextmanager
     async def one_transaction(self) -> AsyncIterator[None]:

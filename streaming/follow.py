@@ -15,7 +15,7 @@ import structlog
 
 from core.errors import ValidationFailed
 from core.events import LoggedEvent, RunFinished
-from models.database import Connection, transaction
+from models.database import Reader, reading
 from streaming.bus import Bus, Missed, Subscription
 from streaming.codec import Undecodable, decode_events
 from streaming.deltas import MAX_MERGED_CHARS, extend, is_delta, text_chars
@@ -136,7 +136,7 @@ class _Tail:
         self._unread = page
         return False
 
-    async def _look(self, connection: Connection) -> list[LoggedEvent]:
+    async def _look(self, connection: Reader) -> list[LoggedEvent]:
         """A page that begins with the event at the cursor."""
         page = await read(connection, self._run_id, self._cursor - 1, PAGE_EVENTS) if self._cursor >= 0 else []
         if not page and self._cursor != 0:
@@ -195,10 +195,9 @@ class _Tail:
             self._cursor = page[-1].seq
         self._put_off_poll()
 
-    async def _query(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _query(self, ask: Callable[[Reader], Awaitable[T]]) -> T:
         async def attempt(_again: bool) -> T:
-            async with transaction([self._workspace_id]) as connection:
-                return await ask(connection)
+            return await ask(reading([self._workspace_id]))
 
         return await retried(attempt, GIVE_UP_S)
 

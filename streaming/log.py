@@ -9,7 +9,7 @@ from itertools import groupby
 from uuid import UUID
 
 from core.events import LoggedEvent, RunRewound, StepStarted, TextDelta
-from models.database import Connection, fetch
+from models.database import Alone, Reader, fetch, look_up
 from models.writes import Writes
 from streaming.bus import Bus
 from streaming.codec import decode_body, encode_body, encode_events
@@ -22,6 +22,7 @@ INSERT INTO run_events ({_COLUMNS})
 SELECT run_id, seq, first_seq, $8, step_id, type, payload, at
 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[], $7::timestamptz[])
     AS event (run_id, seq, first_seq, step_id, type, payload, at)
+WHERE true
 """
 
 # The share lock holds off whoever is about to raise the epoch until we committed, and waits for one who already did.
@@ -30,8 +31,7 @@ WITH event AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[], $7::timestamptz[],
         $8::int[]) AS event (run_id, seq, first_seq, step_id, type, payload, at, epoch)
 ), owned AS (
-    SELECT id, epoch, workspace_id FROM runs
-    WHERE (id, epoch) IN (SELECT run_id, epoch FROM event) ORDER BY id FOR SHARE {{locked}}
+    {{owned}}
 ), written AS (
     INSERT INTO run_events ({_COLUMNS})
     SELECT run_id, seq, first_seq, workspace_id, step_id, type, payload, at
@@ -39,6 +39,11 @@ WITH event AS (
     {{conflict}}
 )
 SELECT id, epoch FROM owned
+"""
+
+_OWNED = """
+SELECT id, epoch, workspace_id FROM runs
+WHERE (id, epoch) IN (SELECT run_id, epoch FROM event) ORDER BY id FOR SHARE
 """
 
 _SELECT = "SELECT run_id, seq, first_seq, step_id, type, payload::text, at FROM run_events WHERE run_id = $1"
@@ -67,45 +72,46 @@ def write_events(writes: Writes, workspace_id: UUID, events: Sequence[LoggedEven
 
 
 async def insert_owned(
-    connection: Connection, batch: Sequence[tuple[LoggedEvent, int]], *, skip_locked: bool, in_doubt: bool
+    scope: Alone, batch: Sequence[tuple[LoggedEvent, int]], *, skip_locked: bool, in_doubt: bool
 ) -> set[Ownership]:
     """Write those of the events whose run is still in the epoch that stands beside them; which these are is returned.
+    One message to the database, in a transaction of nothing else.
 
     ``skip_locked``: leave out the runs that somebody else has locked, instead of waiting. ``in_doubt``: an attempt that
     failed may have been committed all the same, so what is there already is left as it is.
     """
-    sql = _INSERT_OWNED.format(
-        locked="SKIP LOCKED" if skip_locked else "", conflict="ON CONFLICT (run_id, seq) DO NOTHING" if in_doubt else ""
-    )
-    rows = await fetch(connection, sql, *_columns([event for event, _ in batch]), [epoch for _, epoch in batch])
+    columns = [*_columns([event for event, _ in batch]), [epoch for _, epoch in batch]]
+    owned, values = scope.scoped(f"{_OWNED} SKIP LOCKED" if skip_locked else _OWNED, columns)
+    sql = _INSERT_OWNED.format(owned=owned, conflict="ON CONFLICT (run_id, seq) DO NOTHING" if in_doubt else "")
+    rows = await look_up(sql, *values)
     return {(row["id"], row["epoch"]) for row in rows}
 
 
-async def read(connection: Connection, run_id: UUID, after: int, limit: int) -> list[LoggedEvent]:
+async def read(connection: Reader, run_id: UUID, after: int, limit: int) -> list[LoggedEvent]:
     """Up to ``limit`` events of a run that come after number ``after``, in order."""
     return await _read(connection, f"{_SELECT} AND seq > $2 ORDER BY seq LIMIT $3", run_id, after, limit)
 
 
-async def last_seq(connection: Connection, run_id: UUID) -> int:
+async def last_seq(connection: Reader, run_id: UUID) -> int:
     """The number of a run's newest event; 0 when there is none."""
     rows = await fetch(connection, "SELECT coalesce(max(seq), 0) AS last FROM run_events WHERE run_id = $1", run_id)
     return int(rows[0]["last"])
 
 
-async def step_started_seq(connection: Connection, run_id: UUID, step_id: UUID) -> int:
+async def step_started_seq(connection: Reader, run_id: UUID, step_id: UUID) -> int:
     """The number of the event that tells of a step's beginning."""
     sql = "SELECT min(seq) AS seq FROM run_events WHERE run_id = $1 AND step_id = $2 AND type = $3"
     [row] = await fetch(connection, sql, run_id, step_id, StepStarted.__name__)
     return int(row["seq"])
 
 
-async def standing_text(connection: Connection, run_id: UUID) -> StandingText:
+async def standing_text(connection: Reader, run_id: UUID) -> StandingText:
     """What a run has said so far."""
     types = [TextDelta.__name__, RunRewound.__name__]
     return StandingText(await _read(connection, f"{_SELECT} AND type = ANY($2) ORDER BY seq", run_id, types))
 
 
-async def _read(connection: Connection, sql: str, *values: object) -> list[LoggedEvent]:
+async def _read(connection: Reader, sql: str, *values: object) -> list[LoggedEvent]:
     return [
         LoggedEvent(
             run_id=row["run_id"],

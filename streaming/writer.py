@@ -16,7 +16,7 @@ import structlog
 
 from core.errors import LogUnavailable, RunLost, SynapseError
 from core.events import LoggedEvent, ReasoningDelta, RunEventBody, TextDelta
-from models.database import Connection, is_transient, transaction
+from models.database import Reader, is_transient, reading
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
 from streaming.deltas import StandingText, grown
@@ -127,8 +127,8 @@ class EventLog:
             for writer in batch:
                 writer.in_doubt |= again
             in_doubt = any(writer.in_doubt for writer in batch)
-            async with transaction({writer.workspace_id for writer in batch}) as connection:
-                return await insert_owned(connection, events, skip_locked=skip_locked, in_doubt=in_doubt)
+            scope = reading({writer.workspace_id for writer in batch})
+            return await insert_owned(scope, events, skip_locked=skip_locked, in_doubt=in_doubt)
 
         return await retried(attempt, self._give_up_s)
 
@@ -174,7 +174,7 @@ class RunWriter:
         self._failure: SynapseError | None = None
         self._moved = asyncio.Condition()
 
-    async def open(self, connection: Connection) -> None:
+    async def open(self, connection: Reader) -> None:
         """Go on where the log ends, in a transaction that holds the run's lock and has seen that this is its epoch."""
         if self.epoch > 1:
             self._last_seq = await last_seq(connection, self.run_id)

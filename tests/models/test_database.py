@@ -11,7 +11,7 @@ import pytest
 from tortoise.exceptions import OperationalError
 
 from models import database
-from models.database import IntegrityError, fetch, is_transient, look_up, transaction
+from models.database import IntegrityError, fetch, is_transient, look_up, reading, transaction
 from tests.servers.postgres_proxy import PostgresProxy
 
 POOL_SIZE = 3
@@ -139,6 +139,29 @@ async def test_a_lone_statement_sees_what_it_sets_for_itself_and_leaves_nothing(
     async with transaction():
         with pytest.raises(RuntimeError, match="transaction"):
             await look_up("SELECT 1")
+
+
+async def test_who_reads_alone_sees_the_scope_and_leaves_nothing_of_it(pool: None) -> None:
+    now = "SELECT current_setting('app.workspace_ids', true) AS workspace_ids, $1::int AS number"
+    ids = [uuid4(), uuid4()]
+    assert await fetch(reading(ids), now, 7) == [{"workspace_ids": f"{ids[0]},{ids[1]}", "number": 7}]
+    assert await fetch(reading([]), now, 7) == [{"workspace_ids": "", "number": 7}]
+    [found] = await look_up(now, 7)
+    assert not found["workspace_ids"]
+    with pytest.raises(OperationalError):
+        await fetch(reading(ids), "SELECT 1 / $1::int", 0)
+    [found] = await look_up(now, 7)
+    assert not found["workspace_ids"]
+
+
+async def test_what_is_read_alone_takes_one_message_to_the_server(proxy: PostgresProxy) -> None:
+    async def messages() -> int:
+        before = proxy.messages
+        assert await fetch(reading([uuid4()]), "SELECT id FROM workspaces WHERE slug = $1", "-") == []
+        return proxy.messages - before
+
+    # The first ones prepare it.
+    assert [await messages() for _ in range(5)][-1] == 1
 
 
 async def test_a_lone_statement_gives_its_connection_back_when_it_fails(proxy: PostgresProxy) -> None:

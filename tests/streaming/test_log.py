@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from core.events import LoggedEvent, RunEventBody, RunRewound, StepStarted, TextDelta
 from core.ids import new_id
-from models.database import IntegrityError, fetch, transaction
+from models.database import IntegrityError, fetch, reading, transaction
 from models.runs import Run
+from streaming import log
 from streaming.bus import Bus
 from streaming.codec import decode_events, storable
 from streaming.log import channel, insert_owned, last_seq, publish, read, standing_text
@@ -31,9 +33,8 @@ async def insert(run: Run, *events: LoggedEvent) -> None:
 
 async def insert_at_epoch(run: Run, epoch: int, *events: LoggedEvent, in_doubt: bool = False) -> bool:
     """Whether they were accepted."""
-    async with transaction([run.workspace_id]) as connection:
-        batch = [(event, epoch) for event in events]
-        owned = await insert_owned(connection, batch, skip_locked=False, in_doubt=in_doubt)
+    batch = [(event, epoch) for event in events]
+    owned = await insert_owned(reading([run.workspace_id]), batch, skip_locked=False, in_doubt=in_doubt)
     assert owned <= {(run.id, epoch)}
     return bool(owned)
 
@@ -92,17 +93,19 @@ async def test_only_the_newest_epoch_can_write(run: Run) -> None:
 async def test_epochs_of_one_run_are_told_apart_within_a_batch(run: Run) -> None:
     await take_over(run)
     batch = [(event(run, 2), 2), (event(run, 3), 1), (event(run, 4), 3)]
-    async with transaction([run.workspace_id]) as connection:
-        assert await insert_owned(connection, batch, skip_locked=True, in_doubt=False) == {(run.id, 2)}
+    owned = await insert_owned(reading([run.workspace_id]), batch, skip_locked=True, in_doubt=False)
+    assert owned == {(run.id, 2)}
     assert [entry.seq for entry in await stored(run)] == [1, 2]
 
 
-async def test_a_takeover_waits_for_an_insert_that_has_begun(run: Run) -> None:
+async def test_a_takeover_waits_for_an_insert_that_has_begun(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = asyncio.Event()
 
     async def slow_insertion() -> None:
         async with transaction([run.workspace_id]) as connection:
-            await insert_owned(connection, [(event(run, 2), 1)], skip_locked=False, in_doubt=False)
+            # Not a transaction by itself here, which is over before anybody could look.
+            monkeypatch.setattr(log, "look_up", partial(fetch, connection))
+            await insert_owned(reading([run.workspace_id]), [(event(run, 2), 1)], skip_locked=False, in_doubt=False)
             begun.set()
             await asyncio.sleep(0.1)
             assert not takeover.done()

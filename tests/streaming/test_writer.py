@@ -19,7 +19,7 @@ from core.events import (
     ToolCalled,
 )
 from models import database
-from models.database import Connection, open_connection, transaction
+from models.database import Alone, open_connection, transaction
 from models.runs import Run
 from streaming.bus import Bus
 from streaming.codec import decode_events
@@ -184,11 +184,9 @@ def inserts(monkeypatch: pytest.MonkeyPatch) -> "asyncio.Queue[list[RunEventBody
     """What each insert has written."""
     written: asyncio.Queue[list[RunEventBody]] = asyncio.Queue()
 
-    async def noted(
-        connection: Connection, batch: Sequence[tuple[LoggedEvent, int]], **options: bool
-    ) -> set[Ownership]:
+    async def noted(scope: Alone, batch: Sequence[tuple[LoggedEvent, int]], **options: bool) -> set[Ownership]:
         written.put_nowait([event.body for event, _ in batch])
-        return await insert_owned(connection, batch, **options)
+        return await insert_owned(scope, batch, **options)
 
     monkeypatch.setattr("streaming.writer.insert_owned", noted)
     return written
@@ -372,7 +370,8 @@ async def test_killed_connections_lose_and_double_nothing(log: EventLog, run: Ru
 
 async def test_a_commit_whose_answer_got_lost_is_not_repeated(log: EventLog, run: Run, proxy: PostgresProxy) -> None:
     writer = await opened(log, run)
-    proxy.lose_answer_to("COMMIT;")
+    # The insert is a transaction by itself, and this is one of its values.
+    proxy.lose_answer_to("once")
     writer.append(TextDelta("once"), STEP)
     await asyncio.sleep(0)
     writer.append(TextDelta(" more"), STEP)
