@@ -17,7 +17,7 @@ from tortoise.exceptions import IntegrityError, TransactionManagementError
 
 from core.errors import StartupRefused
 from core.principals import Principal
-from models.transactions import Alone, Connection, Reader, Transaction, lone_statement
+from models.transactions import LOG, SHARED, Alone, Connection, Reader, Transaction, lone_statement
 
 __all__ = [
     "Alone",
@@ -31,8 +31,10 @@ __all__ = [
     "look_up",
     "reading",
     "reading_as",
+    "scope_of",
     "seen_by",
     "transaction",
+    "write_log",
 ]
 
 # Lost, refused and ended connections, time-outs, deadlocks, a server that is short of something or read-only for now.
@@ -83,8 +85,11 @@ _SET_NAMES = "SELECT set_config('app.email', $1, true), set_config('app.token_ha
 def tortoise_config(credentials: dict[str, Any], *more_modules: str) -> dict[str, Any]:
     """Tortoise's configuration for a connection with these ``credentials``."""
     return {
-        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
-        "apps": {"synapse": {"models": [*TABLES, *more_modules], "default_connection": "default"}},
+        "connections": {
+            SHARED: {"engine": "tortoise.backends.asyncpg", "credentials": credentials},
+            LOG: {"engine": "tortoise.backends.asyncpg", "credentials": credentials | {"minsize": 1, "maxsize": 1}},
+        },
+        "apps": {"synapse": {"models": [*TABLES, *more_modules], "default_connection": SHARED}},
         "use_tz": True,
     }
 
@@ -106,7 +111,7 @@ def credentials_of(database_url: str) -> dict[str, Any]:
 
 
 async def connect(database_url: str, pool_size: int) -> None:
-    """Open the process's pool, as the application's role."""
+    """Open the process's pools, as the application's role: ``pool_size`` connections, and one more for the log."""
     credentials = credentials_of(database_url) | {
         "minsize": 1,
         "maxsize": pool_size,
@@ -135,7 +140,7 @@ async def _nothing_to_reset(connection: "asyncpg.Connection[asyncpg.Record]") ->
 
 
 async def close() -> None:
-    """Close the pool."""
+    """Close the pools."""
     await connections.close_all()
 
 
@@ -202,9 +207,18 @@ def _scope(
 ) -> dict[str, str]:
     """The settings by which policies know these; something is set in any case."""
     ids = {"app.user_id": user_id, "app.page_workspace_id": page_workspace_id, "app.end_user_id": end_user_id}
-    # Through their bytes, so that nothing but an id becomes part of the statement.
-    texts = {name: str(UUID(bytes=id.bytes)) for name, id in ids.items() if id}
-    return {"app.workspace_ids": ",".join([str(UUID(bytes=id.bytes)) for id in workspace_ids])} | texts
+    texts = {name: _text_of(id) for name, id in ids.items() if id}
+    return {"app.workspace_ids": scope_of(workspace_ids)} | texts
+
+
+def scope_of(workspace_ids: Iterable[UUID]) -> str:
+    """The setting ``app.workspace_ids``."""
+    return ",".join([_text_of(workspace_id) for workspace_id in workspace_ids])
+
+
+def _text_of(id: UUID) -> str:
+    # Through its bytes, so that nothing but an id becomes part of a statement.
+    return str(UUID(bytes=id.bytes))
 
 
 def is_transient(error: Exception) -> bool:
@@ -223,6 +237,13 @@ async def look_up(sql: str, *values: Any) -> list[dict[str, Any]]:
     It sees no rows but those for which it sets the scope itself, before it reads them; that too ends with it.
     """
     return [dict(record) for record in await lone_statement(sql, values)]
+
+
+async def write_log(sql: str, *values: Any, may_wait: bool) -> list[dict[str, Any]]:
+    """As `look_up`, for what writes the log. Unless it ``may_wait`` for others, it goes by the connection that is kept
+    for that.
+    """
+    return [dict(record) for record in await lone_statement(sql, values, SHARED if may_wait else LOG)]
 
 
 async def open_connection(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":

@@ -5,8 +5,8 @@ fails or is cancelled, the connection is lost to the pool, and every later trans
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import TracebackType
 from typing import Any, Protocol, cast
@@ -17,7 +17,8 @@ from tortoise import connections
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.exceptions import IntegrityError, OperationalError
 
-_NAME = "default"
+SHARED, LOG = "default", "log"
+"""The pools: what all share, and the one connection of who writes the log, whom nobody is to hold up."""
 
 
 class Reader(Protocol):
@@ -43,7 +44,8 @@ class Connection(TransactionWrapper):
         self.log.debug("%s: %s", sql, values)
         # Tasks that share the transaction take turns.
         async with self._lock:
-            return await _found(self._connection, sql, values, record_class)
+            with _tortoise_errors():
+                return await self._connection.fetch(sql, *values, record_class=record_class)
 
 
 class Alone:
@@ -60,7 +62,7 @@ class Alone:
         self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
     ) -> list[asyncpg.Record]:
         """As `Reader`."""
-        return await lone_statement(*self.scoped(sql, values), record_class)
+        return await lone_statement(*self.scoped(sql, values), record_class=record_class)
 
     def scoped(self, sql: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
         """The SELECT ``sql`` as one that sets the scope, and the values that it takes then."""
@@ -106,7 +108,7 @@ class Transaction:
 
     async def begin(self) -> None:
         """To be followed by `end`, whatever happens, unless it raises."""
-        client = _client()
+        client = _client(SHARED)
         self._pool = await _pool_of(client)
         self._lent = await self._pool.acquire()
         try:
@@ -122,7 +124,7 @@ class Transaction:
 
     def join(self) -> Connection:
         """Until `leave`, what this task asks of Tortoise takes place in it."""
-        self._token = connections.set(_NAME, self._connection)
+        self._token = connections.set(SHARED, self._connection)
         return self._connection
 
     def leave(self) -> None:
@@ -145,37 +147,38 @@ class Transaction:
 
 
 async def lone_statement(
-    sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+    sql: str,
+    values: Sequence[Any],
+    pool_name: str = SHARED,
+    record_class: type[asyncpg.Record] = asyncpg.Record,
 ) -> list[asyncpg.Record]:
-    """What a statement finds that is a transaction by itself."""
-    client = _client()
+    """What a statement finds that is a transaction by itself. Raises what Tortoise's queries do."""
+    client = _client(pool_name)
     client.log.debug("%s: %s", sql, values)
     pool = await _pool_of(client)
     lent = await pool.acquire()
     try:
-        return await _found(lent, sql, values, record_class)
+        with _tortoise_errors():
+            return await lent.fetch(sql, *values, record_class=record_class)
     finally:
         await pool.release(lent)
 
 
-async def _found(
-    connection: Any, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record]
-) -> list[asyncpg.Record]:
+@contextmanager
+def _tortoise_errors() -> Iterator[None]:
     try:
-        found: list[asyncpg.Record] = await connection.fetch(sql, *values, record_class=record_class)
+        yield
     except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
         raise OperationalError(error) from error
     except asyncpg.IntegrityConstraintViolationError as error:
         raise IntegrityError(error) from error
-    return found
 
 
-def _client() -> AsyncpgDBClient:
-    """The way to the pool. Raises RuntimeError within a transaction."""
-    client = connections.get(_NAME)
-    if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
+def _client(pool_name: str) -> AsyncpgDBClient:
+    """The way to a pool. Raises RuntimeError within a transaction."""
+    if isinstance(connections.get(SHARED), TransactionWrapper):
         raise RuntimeError("This task is in a transaction already, and they do not nest.")
-    return client
+    return cast(AsyncpgDBClient, connections.get(pool_name))
 
 
 async def _pool_of(client: AsyncpgDBClient) -> "asyncpg.Pool[asyncpg.Record]":

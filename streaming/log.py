@@ -4,12 +4,14 @@ The events of a run are numbered 1, 2, 3 ... without a gap, and what is not comm
 only tells that there is more to read, and saves reading it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from core.events import LoggedEvent, RunRewound, StepStarted, TextDelta
-from models.database import Alone, Reader, fetch, look_up
+from models.database import Reader, fetch, look_up, scope_of, write_log
 from models.writes import Writes
 from streaming.bus import Bus
 from streaming.codec import decode_body, encode_body, encode_events
@@ -25,13 +27,20 @@ FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[
 WHERE true
 """
 
-# The share lock holds off whoever is about to raise the epoch until we committed, and waits for one who already did.
+# A transaction by itself, which sets its scope before it reads a run: that is joined to the scope, and its order and
+# its locks keep the planner from taking it apart. The share lock holds off whoever is about to raise the epoch until we
+# committed, and waits for one who already did.
 _INSERT_OWNED = f"""
-WITH event AS (
+WITH scope AS MATERIALIZED (
+    SELECT set_config('app.workspace_ids', $9, true) IS NOT NULL AS is_set
+), event AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[], $7::timestamptz[],
         $8::int[]) AS event (run_id, seq, first_seq, step_id, type, payload, at, epoch)
 ), owned AS (
-    {{owned}}
+    SELECT run.* FROM scope CROSS JOIN LATERAL (
+        SELECT id, epoch, workspace_id FROM runs
+        WHERE scope.is_set AND (id, epoch) IN (SELECT run_id, epoch FROM event) ORDER BY id FOR SHARE {{locked}}
+    ) AS run
 ), written AS (
     INSERT INTO run_events ({_COLUMNS})
     SELECT run_id, seq, first_seq, workspace_id, step_id, type, payload, at
@@ -41,17 +50,22 @@ WITH event AS (
 SELECT id, epoch FROM owned
 """
 
-_OWNED = """
-SELECT id, epoch, workspace_id FROM runs
-WHERE (id, epoch) IN (SELECT run_id, epoch FROM event) ORDER BY id FOR SHARE
-"""
-
 _SELECT = "SELECT run_id, seq, first_seq, step_id, type, payload::text, at FROM run_events WHERE run_id = $1"
+
+# Sets its scope by itself, before it reads: that is joined to the scope, and its limit keeps the planner from taking it
+# apart.
+_SELECT_PAGE = f"""
+SELECT event.*
+FROM (SELECT set_config('app.workspace_ids', $2, true) IS NOT NULL AS is_set) AS scope
+CROSS JOIN LATERAL ({_SELECT} AND scope.is_set AND seq > $3 ORDER BY seq LIMIT $4) AS event
+ORDER BY event.seq
+"""
 
 Ownership = tuple[UUID, int]
 """A run's id, and the epoch in which its writer owns it."""
 
 
+@lru_cache(maxsize=4096)
 def channel(run_id: UUID) -> str:
     """The bus's channel for the events of a run."""
     return f"run:{run_id}"
@@ -72,24 +86,27 @@ def write_events(writes: Writes, workspace_id: UUID, events: Sequence[LoggedEven
 
 
 async def insert_owned(
-    scope: Alone, batch: Sequence[tuple[LoggedEvent, int]], *, skip_locked: bool, in_doubt: bool
+    batch: Sequence[tuple[LoggedEvent, int]], workspace_ids: Iterable[UUID], *, skip_locked: bool, in_doubt: bool
 ) -> set[Ownership]:
-    """Write those of the events whose run is still in the epoch that stands beside them; which these are is returned.
-    One message to the database, in a transaction of nothing else.
+    """Write, in a transaction of its own, those of the events whose run is one of these workspaces' and still in the
+    epoch that stands beside them; which these are is returned.
 
     ``skip_locked``: leave out the runs that somebody else has locked, instead of waiting. ``in_doubt``: an attempt that
     failed may have been committed all the same, so what is there already is left as it is.
     """
-    columns = [*_columns([event for event, _ in batch]), [epoch for _, epoch in batch]]
-    owned, values = scope.scoped(f"{_OWNED} SKIP LOCKED" if skip_locked else _OWNED, columns)
-    sql = _INSERT_OWNED.format(owned=owned, conflict="ON CONFLICT (run_id, seq) DO NOTHING" if in_doubt else "")
-    rows = await look_up(sql, *values)
+    sql = _INSERT_OWNED.format(
+        locked="SKIP LOCKED" if skip_locked else "", conflict="ON CONFLICT (run_id, seq) DO NOTHING" if in_doubt else ""
+    )
+    columns, epochs = _columns([event for event, _ in batch]), [epoch for _, epoch in batch]
+    rows = await write_log(sql, *columns, epochs, scope_of(workspace_ids), may_wait=not skip_locked)
     return {(row["id"], row["epoch"]) for row in rows}
 
 
-async def read(connection: Reader, run_id: UUID, after: int, limit: int) -> list[LoggedEvent]:
-    """Up to ``limit`` events of a run that come after number ``after``, in order."""
-    return await _read(connection, f"{_SELECT} AND seq > $2 ORDER BY seq LIMIT $3", run_id, after, limit)
+async def read(run_id: UUID, workspace_id: UUID, after: int, limit: int) -> list[LoggedEvent]:
+    """Up to ``limit`` events of a run of the workspace that come after number ``after``, in order. A transaction by
+    itself.
+    """
+    return _events(await look_up(_SELECT_PAGE, run_id, scope_of([workspace_id]), after, limit))
 
 
 async def last_seq(connection: Reader, run_id: UUID) -> int:
@@ -108,10 +125,11 @@ async def step_started_seq(connection: Reader, run_id: UUID, step_id: UUID) -> i
 async def standing_text(connection: Reader, run_id: UUID) -> StandingText:
     """What a run has said so far."""
     types = [TextDelta.__name__, RunRewound.__name__]
-    return StandingText(await _read(connection, f"{_SELECT} AND type = ANY($2) ORDER BY seq", run_id, types))
+    rows = await fetch(connection, f"{_SELECT} AND type = ANY($2) ORDER BY seq", run_id, types)
+    return StandingText(_events(rows))
 
 
-async def _read(connection: Reader, sql: str, *values: object) -> list[LoggedEvent]:
+def _events(rows: Iterable[Mapping[str, Any]]) -> list[LoggedEvent]:
     return [
         LoggedEvent(
             run_id=row["run_id"],
@@ -121,7 +139,7 @@ async def _read(connection: Reader, sql: str, *values: object) -> list[LoggedEve
             step_id=row["step_id"],
             body=decode_body(row["type"], row["payload"]),
         )
-        for row in await fetch(connection, sql, *values)
+        for row in rows
     ]
 
 

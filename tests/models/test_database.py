@@ -11,7 +11,16 @@ import pytest
 from tortoise.exceptions import OperationalError
 
 from models import database
-from models.database import IntegrityError, fetch, is_transient, look_up, reading, transaction
+from models.database import (
+    APP_ROLE,
+    IntegrityError,
+    fetch,
+    is_transient,
+    look_up,
+    reading,
+    transaction,
+    write_log,
+)
 from tests.servers.postgres_proxy import PostgresProxy
 
 POOL_SIZE = 3
@@ -107,6 +116,27 @@ async def test_transactions_do_not_nest(pool: None) -> None:
 async def test_only_what_another_attempt_may_cure_is_transient() -> None:
     assert all(map(is_transient, [asyncpg.DeadlockDetectedError(), ConnectionRefusedError(), TimeoutError()]))
     assert not any(map(is_transient, [IntegrityError(), OperationalError(), ValueError()]))
+
+
+async def test_who_writes_the_log_has_a_connection_whatever_others_do(proxy: PostgresProxy) -> None:
+    release = asyncio.Event()
+
+    async def hold() -> None:
+        async with transaction():
+            with pytest.raises(RuntimeError, match="nest"):
+                await write_log("SELECT 1", may_wait=False)
+            await release.wait()
+
+    holding = [asyncio.create_task(hold()) for _ in range(POOL_SIZE)]
+    async with asyncio.timeout(5):
+        assert await write_log("SELECT current_user::text AS role", may_wait=False) == [{"role": APP_ROLE}]
+        for statement in (one(), write_log("SELECT 1", may_wait=True)):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await statement
+        release.set()
+        await asyncio.gather(*holding)
+    await all_at_once()
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])

@@ -1,9 +1,9 @@
 """Writing a run's events: gathered, fenced, and stored in spite of a database that comes and goes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -19,7 +19,7 @@ from core.events import (
     ToolCalled,
 )
 from models import database
-from models.database import Alone, open_connection, transaction
+from models.database import open_connection, transaction
 from models.runs import Run
 from streaming.bus import Bus
 from streaming.codec import decode_events
@@ -184,9 +184,11 @@ def inserts(monkeypatch: pytest.MonkeyPatch) -> "asyncio.Queue[list[RunEventBody
     """What each insert has written."""
     written: asyncio.Queue[list[RunEventBody]] = asyncio.Queue()
 
-    async def noted(scope: Alone, batch: Sequence[tuple[LoggedEvent, int]], **options: bool) -> set[Ownership]:
+    async def noted(
+        batch: Sequence[tuple[LoggedEvent, int]], workspace_ids: Iterable[UUID], **options: bool
+    ) -> set[Ownership]:
         written.put_nowait([event.body for event, _ in batch])
-        return await insert_owned(scope, batch, **options)
+        return await insert_owned(batch, workspace_ids, **options)
 
     monkeypatch.setattr("streaming.writer.insert_owned", noted)
     return written
@@ -370,7 +372,6 @@ async def test_killed_connections_lose_and_double_nothing(log: EventLog, run: Ru
 
 async def test_a_commit_whose_answer_got_lost_is_not_repeated(log: EventLog, run: Run, proxy: PostgresProxy) -> None:
     writer = await opened(log, run)
-    # The insert is a transaction by itself, and this is one of its values.
     proxy.lose_answer_to("once")
     writer.append(TextDelta("once"), STEP)
     await asyncio.sleep(0)
