@@ -174,6 +174,7 @@ class RunWriter:
         self._last_seq = self._stored_seq = 0
         self._pending: list[LoggedEvent] = []
         self._pending_chars = 0
+        self._has_spoken = False
         self._failure: SynapseError | None = None
         # Set, and done with, once something changes for those who wait; there is none while nobody does.
         self._moved: asyncio.Event | None = None
@@ -220,6 +221,10 @@ class RunWriter:
             self._last_seq += 1
             self._pending.append(LoggedEvent(self.run_id, self._last_seq, self._last_seq, at, step_id, body))
             self._log.notice(self)
+            if not self._has_spoken:
+                self._has_spoken = True
+                # Somebody who has asked waits for the first word more than for any other.
+                self._log.hurry()
         self.text.add_body(body, step_id, self._last_seq)
 
     async def flush(self) -> None:

@@ -204,6 +204,9 @@ async def test_an_idle_log_stores_at_once_and_a_busy_one_what_was_gathered(
         began = now()
         one.append(TextDelta("First. "), STEP)
         assert await inserts.get() == [TextDelta("First. ")]
+        # Nor do another's first words wait.
+        other.append(TextDelta("First. "), OTHER_STEP)
+        assert await inserts.get() == [TextDelta("First. ")]
         assert now() - began < 1.5
         for word in ("one ", "by ", "one"):
             one.append(TextDelta(word), STEP)
