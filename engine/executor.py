@@ -66,6 +66,8 @@ class Executor:
         # Claimed, and not begun yet.
         self._beginning: set[UUID] = set()
         self._wake = asyncio.Event()
+        # Whether there are runs in the queue, as somebody said.
+        self._told = False
         # Whether others can see that we live.
         self._alive = Standing()
 
@@ -110,7 +112,7 @@ class Executor:
         match notification:
             case Notification.RUN_QUEUED:
                 if payload != self.id:
-                    self._wake.set()
+                    self._look()
             case Notification.RUN_CANCEL_REQUESTED:
                 self._cancel(UUID(payload))
 
@@ -137,6 +139,7 @@ class Executor:
 
     def _look(self) -> bool:
         """Have the queue looked at; whether that is done at once, and there are places."""
+        self._told = True
         self._wake.set()
         return self._alive.is_set() and not self._claiming.done() and self._places > 0
 
@@ -148,8 +151,9 @@ class Executor:
 
     async def _claim(self) -> None:
         self._wake.clear()
+        told, self._told = self._told, False
         places = self._places
-        if places <= 0:
+        if places <= 0 or not (told or await claims.is_any_queued()):
             return
         taken = await claims.claim(self.id, places, self._limits, working_on=self._supervised)
         for claim in taken:

@@ -168,8 +168,7 @@ def transaction(
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
     connection, so start tasks after it. They do not nest.
     """
-    scope = _scope(workspace_ids, user_id, page_workspace_id, end_user_id)
-    scope |= {"app.executor": "on"} if executor else {}
+    scope = _scope(workspace_ids, user_id, page_workspace_id, end_user_id, executor)
     scope |= {"app.key_rotation": "on"} if key_rotation else {}
     names = (_SET_NAMES, email or "", token_hash or "") if email or token_hash else None
     settings = ", ".join([_SET.format(*setting) for setting in scope.items() if setting[1]])
@@ -189,9 +188,9 @@ def seen_by(principal: Principal) -> Transaction:
     )
 
 
-def reading(workspace_ids: Iterable[UUID]) -> Alone:
-    """What finds rows of ``workspace_ids``, each time by one message to the server."""
-    return Alone(_scope(workspace_ids))
+def reading(workspace_ids: Iterable[UUID], *, executor: bool = False) -> Alone:
+    """What finds rows of ``workspace_ids``, each time by one message to the server. ``executor``: see `transaction`."""
+    return Alone(_scope(workspace_ids, executor=executor))
 
 
 def reading_as(principal: Principal) -> Alone:
@@ -204,10 +203,12 @@ def _scope(
     user_id: UUID | None = None,
     page_workspace_id: UUID | None = None,
     end_user_id: UUID | None = None,
+    executor: bool = False,
 ) -> dict[str, str]:
     """The settings by which policies know these; something is set in any case."""
     ids = {"app.user_id": user_id, "app.page_workspace_id": page_workspace_id, "app.end_user_id": end_user_id}
     texts = {name: _text_of(id) for name, id in ids.items() if id}
+    texts |= {"app.executor": "on"} if executor else {}
     return {"app.workspace_ids": scope_of(workspace_ids)} | texts
 
 

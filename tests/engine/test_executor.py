@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.events import ModelEvent, RunRewound, TextDelta
+from core.events import ModelEvent, RunEventBody, RunFinished, RunRewound, TextDelta
 from engine import executor as executor_module
 from engine.executor import MOST_BEGINNING
 from models import database
@@ -49,39 +49,41 @@ class Gate:
         return is_so
 
 
-async def test_from_a_start_to_the_first_words_there_are_few_messages_to_the_database(
-    url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_run_takes_few_messages_to_the_database(url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor_module, "SWEEP_S", 600.0)
     agent, scripts = await lab.agent("scripted/gate"), {"gate": Gate()}
-    counts = []
+    until_it_speaks, until_it_ends = [], []
     async with PostgresProxy(url) as proxy:
         await database.close()
         await database.connect(proxy.url, pool_size=1)
         try:
             async with executing(url, lab.bus, scripts, doorbell=lab.doorbell):
                 for _ in range(4):
-                    scripts["gate"].opened.clear()
-                    await asyncio.sleep(0.1)
                     before = proxy.messages
-                    await until_it_has_said(lab.bus, await lab.start(agent))
-                    counts.append(proxy.messages - before)
+                    run = await lab.start(agent)
+                    await until_it_is_told(lab.bus, run, TextDelta)
+                    until_it_speaks.append(proxy.messages - before)
                     scripts["gate"].opened.set()
+                    await until_it_is_told(lab.bus, run, RunFinished)
+                    await asyncio.sleep(0.2)
+                    until_it_ends.append(proxy.messages - before)
+                    scripts["gate"].opened.clear()
         finally:
             await database.close()
             await database.connect(url, pool_size=10)
-    # Two start it, three claim it, one begins it and one stores what it says; others may be told meanwhile. The first
-    # time all of it is prepared besides.
-    assert counts[-1] <= 8
+    # Two start it, three claim it, one begins it and one stores what it says; others may be told meanwhile. One ends
+    # it, and one looks for more. The first ones prepare all of that.
+    assert until_it_speaks[-1] <= 8
+    assert until_it_ends[-1] <= 10
 
 
-async def until_it_has_said(bus: Bus, run: Run) -> None:
-    """Wait until what the run said first is stored, which the bus tells without a look at the database."""
+async def until_it_is_told(bus: Bus, run: Run, kind: type[RunEventBody]) -> None:
+    """Wait until an event of that kind is stored, by the bus, which takes no look at the database."""
     async with asyncio.timeout(PATIENCE_S), bus.subscribe(channel(run.id)) as told:
         while True:
             message = await told.get()
             assert isinstance(message, bytes)
-            if any(isinstance(event.body, TextDelta) for event in decode_events(message)):
+            if any(isinstance(event.body, kind) for event in decode_events(message)):
                 return
 
 

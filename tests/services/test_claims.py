@@ -115,6 +115,20 @@ async def test_a_claim_brings_the_run_and_whether_it_is_the_first_of_its_thread(
         assert (claim.run.status, claim.run.executor_id, claim.run.epoch) == (RunStatus.RUNNING, "ada", 1)
 
 
+async def test_whether_there_is_something_to_claim_is_seen_across_workspaces() -> None:
+    assert not await claims.is_any_queued()
+    lab = await tenant()
+    await (await tenant()).queue(1)
+    await lab.queue(2, threads=1)
+    assert await claims.is_any_queued()
+    assert len(await take(5)) == 2
+    # One waits for its turn.
+    assert await claims.is_any_queued()
+    await lab.end((await lab.running())[0])
+    assert len(await take(5)) == 1
+    assert not await claims.is_any_queued()
+
+
 async def test_no_more_runs_of_a_workspace_or_an_agent_at_once_than_the_limits_let() -> None:
     limits = Limits(per_workspace=5, per_agent=3)
     one = await tenant()
