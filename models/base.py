@@ -45,6 +45,11 @@ class Row(Model):
         abstract = True
 
     @classmethod
+    def columns(cls) -> set[str]:
+        """The names of its columns, by which its values are called in Python too."""
+        return cls._meta.db_fields
+
+    @classmethod
     def type_of(cls, column: str) -> type:
         """The Python type of a column's values."""
         return cls._meta.fields_map[column].field_type

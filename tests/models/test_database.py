@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
@@ -43,6 +44,25 @@ async def all_at_once() -> None:
 
     async with asyncio.timeout(5):
         await asyncio.gather(*(hold() for _ in range(POOL_SIZE)))
+
+
+async def test_timestamps_are_those_that_the_driver_reads_by_itself(pool: None, database_url: str) -> None:
+    zones = [UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-12))]
+    days = [timedelta(days=number) for number in (0, 1, 200_000, 730_000, 3_650_000)]
+    spans = [
+        day + timedelta(microseconds=number) for day in days for number in (*range(0, 86_400_000_000, 10**9 + 7), 5, 10)
+    ]
+    moments = [datetime(2, 1, 1, tzinfo=zone) + span for zone in zones for span in spans]
+    sql = "SELECT $1::timestamptz AS one, $2::timestamptz[] AS many, NULL::timestamptz AS none"
+    plain = await database.open_connection(database_url)
+    expected = await plain.fetchrow(sql, moments[0], moments)
+    await plain.close()
+    async with transaction() as connection:
+        [found] = await fetch(connection, sql, moments[0], moments)
+    assert expected
+    assert found == dict(expected)
+    assert found["many"] == moments
+    assert {moment.tzinfo for moment in found["many"]} == {UTC}
 
 
 @pytest.mark.parametrize("statement", ["BEGIN;", "SELECT 1 AS one", "COMMIT;"])
