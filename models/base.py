@@ -14,7 +14,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from core.ids import new_id
-from models.database import Connection, fetch
+from models.database import Connection, Reader, fetch
 
 __all__ = ["JsonField", "Q", "QuerySet", "Row", "TenantRow"]
 
@@ -55,9 +55,9 @@ class Row(Model):
         return cls._meta.fields_map[column].field_type
 
     @classmethod
-    async def read(cls, connection: Connection, condition: str, *values: Any) -> list[Self]:
+    async def read(cls, reader: Reader, condition: str, *values: Any) -> list[Self]:
         """The rows of which ``condition`` holds, SQL from WHERE on, with ``$1, $2 ...`` for ``values``."""
-        records = await connection.records(f"{_selection(cls)} {condition}", values)
+        records = await reader.records(f"{_selection(cls)} {condition}", values)
         return [cls._of_record(record) for record in records]
 
     @classmethod

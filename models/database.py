@@ -5,8 +5,9 @@ owns nothing and bypasses nothing, so every statement of the application passes 
 `transaction` sets for the length of one transaction: nothing set, no rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
@@ -18,11 +19,13 @@ from tortoise.exceptions import IntegrityError, TransactionManagementError
 
 from core.errors import StartupRefused
 from core.principals import Principal
-from models.transactions import Connection, Transaction, lone_statement
+from models.transactions import Connection, Reader, Transaction, lone_statement
 
 __all__ = [
     "Connection",
     "IntegrityError",
+    "Reader",
+    "as_seen_by",
     "close",
     "connect",
     "fetch",
@@ -74,6 +77,14 @@ TABLES = [
 
 # One message to the server, as it comes with every transaction: hence no parameters, and nothing but ids and words.
 _SET = "set_config('{}', '{}', true)"
+# Nothing is read before the scope is set: it is joined to that, and OFFSET keeps the planner from taking it apart.
+_WITH_SCOPE = """
+SELECT found.*
+FROM (SELECT {settings} IS NOT NULL AS is_set) AS scope
+CROSS JOIN LATERAL (
+    SELECT seen.* FROM (SELECT WHERE scope.is_set) AS gate CROSS JOIN LATERAL ({sql}) AS seen OFFSET 0
+) AS found
+"""
 _SET_NAMES = "SELECT set_config('app.email', $1, true), set_config('app.token_hash', $2, true)"
 
 
@@ -189,6 +200,26 @@ def seen_by(principal: Principal) -> Transaction:
         page_workspace_id=principal.page_workspace_id,
         end_user_id=principal.end_user_id,
     )
+
+
+def as_seen_by(principal: Principal, sql: str, values: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """A statement that finds what ``sql`` finds in the transaction of `seen_by`, and needs none: its scope is set by
+    itself.
+    """
+    scope = (
+        ",".join(map(str, principal.workspace_ids)),
+        str(principal.user_id or ""),
+        str(principal.page_workspace_id or ""),
+        str(principal.end_user_id or ""),
+    )
+    return _with_scope(sql, len(values)), (*values, *scope)
+
+
+@lru_cache(maxsize=512)
+def _with_scope(sql: str, count: int) -> str:
+    names = ("app.workspace_ids", "app.user_id", "app.page_workspace_id", "app.end_user_id")
+    settings = [f"set_config('{name}', ${number}, true)" for number, name in enumerate(names, count + 1)]
+    return _WITH_SCOPE.format(settings=" || ".join(settings), sql=sql)
 
 
 def _text_of(id: UUID | None) -> str:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -17,6 +17,15 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.exceptions import IntegrityError, OperationalError
 
 _NAME = "default"
+
+
+class Reader(Protocol):
+    """What finds something by statements."""
+
+    async def records(
+        self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+    ) -> list[asyncpg.Record]:
+        """What a statement finds, with ``$1, $2 ...`` for ``values``."""
 
 
 class Connection(TransactionWrapper):
@@ -46,7 +55,7 @@ class Transaction:
     a statement and its values.
     """
 
-    __slots__ = ("_begin", "_connection", "_first", "_lent", "_pool", "_token")
+    __slots__ = ("_begin", "_connection", "_first", "_lent", "_token")
 
     def __init__(self, begin: str, first: tuple[str, ...] | None = None) -> None:
         self._begin = begin
@@ -67,8 +76,7 @@ class Transaction:
     async def begin(self) -> None:
         """To be followed by `end`, whatever happens, unless it raises."""
         client = _client()
-        self._pool = await _pool_of(client)
-        self._lent = await self._pool.acquire()
+        self._lent = await (await _pool_of(client)).acquire()
         try:
             await self._lent.execute(self._begin)
             if self._first is not None:
@@ -101,19 +109,31 @@ class Transaction:
         try:
             await self._lent.execute(statement)
         finally:
-            await self._pool.release(self._lent)
+            await _give_back(self._lent)
 
 
-async def lone_statement(sql: str, values: Sequence[Any]) -> list[asyncpg.Record]:
+async def lone_statement(
+    sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+) -> list[asyncpg.Record]:
     """What a statement finds that is a transaction by itself."""
     client = _client()
     client.log.debug("%s: %s", sql, values)
-    pool = await _pool_of(client)
-    lent = await pool.acquire()
+    lent = await (await _pool_of(client)).acquire()
     try:
-        return await lent.fetch(sql, *values)
+        return await lent.fetch(sql, *values, record_class=record_class)
     finally:
-        await pool.release(lent)
+        await _give_back(lent)
+
+
+async def _give_back(lent: "PoolConnectionProxy[asyncpg.Record]") -> None:
+    """As the pool's own ``release``, without the task that it makes for whoever is cancelled meanwhile, which takes
+    longer than all else. There is nothing to wait for but the end of a statement that was cancelled; whoever is
+    cancelled once more then leaves a connection that is closed.
+    """
+    connection = lent._con  # type: ignore[attr-defined]  # None where it was lost
+    if connection is not None:
+        connection._on_release()
+        await lent._holder.release(None)
 
 
 def _client() -> AsyncpgDBClient:

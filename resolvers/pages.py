@@ -132,8 +132,7 @@ class _Cut(Generic[RowT]):
     columns: frozenset[str] | None
 
     async def __call__(self, context: Context, parent_ids: Sequence[UUID]) -> Mapping[UUID, list[RowT]]:
-        async with context.transaction() as connection:
-            return await children_by_parent(connection, self.listing.table, _statement(self), parent_ids)
+        return await children_by_parent(context.reader(), self.listing.table, _statement(self), parent_ids)
 
 
 @lru_cache(maxsize=256)

@@ -169,3 +169,16 @@ async def test_a_lone_statement_gives_its_connection_back_when_it_fails(proxy: P
         assert is_transient(failure.value)
     assert await look_up("SELECT 1 AS one") == [{"one": 1}]
     await all_at_once()
+
+
+async def test_a_lone_statement_that_is_cancelled_twice_gives_its_connection_back(proxy: PostgresProxy) -> None:
+    for steps in range(40):
+        task = asyncio.create_task(look_up("SELECT pg_sleep(0.002)"))
+        for _ in range(steps):
+            await asyncio.sleep(0.0001)
+        for _ in range(1 + steps % 2):
+            task.cancel()
+            await asyncio.sleep(0)
+        with suppress(asyncio.CancelledError):
+            await task
+    await all_at_once()
