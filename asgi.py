@@ -27,6 +27,7 @@ from schema.http import GraphQLEndpoint
 from schema.request_ids import HEADER, RequestIds
 from schema.responses import internal_error
 from schema.schema import schema
+from services.doorbell import Doorbell
 from services.persisted_documents import PersistedDocuments
 from streaming.buckets import buckets_from_url
 from streaming.bus import Bus
@@ -84,14 +85,14 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
     secret_keys = settings.secret_keys.get_secret_value()
     keys, envelopes = KeyRing.parse(secret_keys), Envelopes.parse(secret_keys)
     bus, buckets = Bus.from_url(settings.redis_url), buckets_from_url(settings.redis_url)
-    providers = Providers(settings)
+    providers, doorbell = Providers(settings), Doorbell()
     documents = PersistedDocuments.from_manifest(settings.persisted_documents)
     await migrate.require_current(settings.database_url)
     async with presence(settings.database_url, alone=settings.redis_url is None):
         await database.connect(settings.database_url, settings.database_pool_size)
         try:
-            async with bus, executing(settings, providers, bus) if with_executor else nullcontext():
-                yield Runtime(settings, keys, envelopes, bus, providers, documents, buckets)
+            async with bus, executing(settings, providers, bus, doorbell) if with_executor else nullcontext():
+                yield Runtime(settings, keys, envelopes, bus, providers, documents, buckets, doorbell)
         finally:
             await buckets.aclose()
             await providers.aclose()
@@ -99,11 +100,11 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
 
 
 @asynccontextmanager
-async def executing(settings: Settings, providers: Providers, bus: Bus) -> AsyncIterator[None]:
+async def executing(settings: Settings, providers: Providers, bus: Bus, doorbell: Doorbell) -> AsyncIterator[None]:
     """Takes runs from the queue within the block; at its end those at hand get some time, and the rest goes back."""
     event_log = EventLog(bus)
     await event_log.start()
-    executor = Executor(settings, providers, bus, event_log)
+    executor = Executor(settings, providers, bus, event_log, doorbell)
     await executor.start()
     try:
         yield

@@ -1,5 +1,6 @@
 """What the upstream says, to every question: known beforehand, so that every token of it can be checked."""
 
+from collections.abc import Callable
 from hashlib import sha256
 
 PACED_HZ = 50
@@ -22,13 +23,32 @@ class Wrong(Exception):
 
 
 class Received:
-    """The text of one stream as it arrives, compared with what was said. ``times``: when each token came, in seconds
-    of CLOCK_MONOTONIC, which all processes of a machine share. ``events``: in how many pieces.
+    """One stream as it arrives: kept, and taken apart and compared with what was said only once all has been measured,
+    so that clients take as little as may be from the machine.
+
+    ``read`` takes a message apart, by calling `take`. ``is_proven``: whether nothing more has to be said for the text
+    to count as whole. ``times``: when each token came, in seconds of CLOCK_MONOTONIC, which all processes of a machine
+    share. ``events``: in how many pieces.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, read: Callable[["Received", bytes, float], None], *, is_proven: bool = True) -> None:
+        self.is_proven = is_proven
         self.times: list[float] = []
         self.events = 0
+        self._read = read
+        self._kept: list[tuple[bytes, float]] = []
+
+    def keep(self, message: bytes, at: float) -> None:
+        """The next message, and when it came."""
+        self._kept.append((message, at))
+
+    def check(self) -> None:
+        """Take all that was kept apart. Raises Wrong when it is not what was said, or not all of it."""
+        for message, at in self._kept:
+            self._read(self, message, at)
+        self._kept.clear()
+        if len(self.times) != len(TOKENS) or not self.is_proven:
+            raise Wrong(f"The stream ended after {len(self.times)} of {len(TOKENS)} tokens.")
 
     def take(self, text: str, at: float) -> None:
         """The next stretch, whole tokens.
@@ -41,8 +61,3 @@ class Received:
             raise Wrong(f"After {len(self.times)} tokens came {text[:80]!r}.")
         self.times += [at] * (len(text) // TOKEN_CHARS)
         self.events += 1
-
-    def end(self) -> None:
-        """Raises Wrong when something is missing."""
-        if len(self.times) != len(TOKENS):
-            raise Wrong(f"The stream ended after {len(self.times)} of {len(TOKENS)} tokens.")

@@ -61,6 +61,8 @@ async def streams(
     await asyncio.gather(*(ask(number, one) for number, one in enumerate(clients)))
     wall_s = time.monotonic() - began
     written = orjson.loads(await upstream.get("/times"))
+    for said in answers.values():
+        said.check()
     lags = [came - went for name, said in answers.items() for came, went in zip(said.times, written[name], strict=True)]
     return {
         "wall_s": wall_s,

@@ -1,11 +1,11 @@
-"""One client's stream from each kind of server, checked as it arrives."""
+"""One client's stream from each kind of server."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
-from benchmarks.answers import TEXT_SHA256, Received, Wrong
-from benchmarks.wire import GraphQLSocket, Http, connect
+from benchmarks.answers import TEXT_SHA256, Received
+from benchmarks.wire import GraphQLSocket, Http, connect, data_of
 
 CHAT = "subscription ($model: String!, $message: String!) { chat(model: $model, message: $message) { text } }"
 START_RUN = """
@@ -29,7 +29,7 @@ class Client(Protocol):
         """Connect."""
 
     async def ask(self, model: str, name: str) -> Received:
-        """Ask the model, in a stream of that name, and read its whole answer. Raises Wrong when it is not right."""
+        """Ask the model, in a stream of that name, and read its whole answer, which is to be checked yet."""
 
 
 class OfUpstream:
@@ -39,27 +39,26 @@ class OfUpstream:
         self._http = await connect(port, Http)
 
     async def ask(self, model: str, name: str) -> Received:
-        received, rest = Received(), b""
-
-        def take(data: bytes) -> None:
-            nonlocal rest
-            *events, rest = (rest + data).split(b"\n\n")
-            at = self._http.arrived_at()
-            for event in events:
-                if not event.endswith(b"[DONE]"):
-                    _take_chunk(orjson.loads(event[len("data: ") :]), received, at)
-
-        self._http.on_data = take
+        received = Received(_ChunkReader())
+        self._http.on_data = lambda data: received.keep(data, self._http.arrived_at())
         body = {"model": model, "messages": [{"role": "user", "content": name}], "stream": True}
         await self._http.post("/v1/chat/completions", orjson.dumps(body))
-        received.end()
         return received
 
 
-def _take_chunk(chunk: dict[str, Any], received: Received, at: float) -> None:
-    for choice in chunk["choices"]:
-        if text := choice["delta"].get("content"):
-            received.take(text, at)
+class _ChunkReader:
+    """Takes OpenAI's format apart, wherever it was cut."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def __call__(self, received: Received, data: bytes, at: float) -> None:
+        *events, self._rest = (self._rest + data).split(b"\n\n")
+        for event in events:
+            if not event.endswith(b"[DONE]"):
+                for choice in orjson.loads(event[len("data: ") :])["choices"]:
+                    if text := choice["delta"].get("content"):
+                        received.take(text, at)
 
 
 class OfPassingServer:
@@ -70,22 +69,21 @@ class OfPassingServer:
         await self._socket.open()
 
     async def ask(self, model: str, name: str) -> Received:
-        received = Received()
-
-        def take(data: Any, at: float) -> None:
-            received.take(data["chat"]["text"], at)
-
-        await self._socket.run(CHAT, {"model": model, "message": name}, take)
-        received.end()
+        received = Received(_read_chat)
+        await self._socket.run(CHAT, {"model": model, "message": name}, received.keep)
         return received
+
+
+def _read_chat(received: Received, message: bytes, at: float) -> None:
+    received.take(data_of(message)["chat"]["text"], at)
 
 
 async def start_run(socket: GraphQLSocket, agent_id: str, message: str) -> str:
     """The id of a new run of the agent."""
-    results: list[Any] = []
+    results: list[bytes] = []
     request = {"agentId": agent_id, "message": message}
-    await socket.run(START_RUN, {"input": request}, lambda data, at: results.append(data))
-    run_id: str = results[0]["startRun"]["run"]["id"]
+    await socket.run(START_RUN, {"input": request}, lambda result, at: results.append(result))
+    run_id: str = data_of(results[0])["startRun"]["run"]["id"]
     return run_id
 
 
@@ -98,22 +96,19 @@ class OfSynapse:
         await self._socket.open(token)
 
     async def ask(self, model: str, name: str) -> Received:
-        run_id, received = await start_run(self._socket, self._agents[model], name), Received()
-        kinds: list[str] = []
-
-        def take(data: Any, at: float) -> None:
-            event = data["runEvents"]
-            kinds.append(event["__typename"])
-            if kinds[-1] == "TextDelta":
-                received.take(event["text"], at)
-            elif kinds[-1] == "RunFinished" and event["textSha256"] != TEXT_SHA256:
-                raise Wrong(f"Another text's SHA-256: {event}")
-
-        await self._socket.run(RUN_EVENTS, {"runId": run_id}, take)
-        received.end()
-        if kinds[-1] != "RunFinished":
-            raise Wrong(f"The stream ended with {kinds[-1]}.")
+        run_id = await start_run(self._socket, self._agents[model], name)
+        received = Received(_read_event, is_proven=False)
+        await self._socket.run(RUN_EVENTS, {"runId": run_id}, received.keep)
         return received
+
+
+def _read_event(received: Received, message: bytes, at: float) -> None:
+    """The last one proves the text."""
+    event = data_of(message)["runEvents"]
+    if event["__typename"] == "TextDelta" and not received.is_proven:
+        received.take(event["text"], at)
+    elif event["__typename"] == "RunFinished":
+        received.is_proven = event["textSha256"] == TEXT_SHA256
 
 
 CLIENTS: dict[str, type[Client]] = {"direct": OfUpstream, "passing": OfPassingServer, "synapse": OfSynapse}

@@ -9,12 +9,12 @@ from core.errors import ErrorCode, ValidationFailed
 from core.inputs import require_depth, require_storable
 from engine.execution import Execution
 from engine.model_call import ModelAnswer, ModelCaller
-from models.database import transaction
+from models.database import reading
 from models.run_steps import RunStep, StepStatus
 from models.runs import RunStatus
 from models.writes import Writes
 from services.output_schemas import compile_schema
-from services.run_endings import Failure, Outcome, end, lock_owned
+from services.run_endings import Failure, Outcome, end, run_lost, send_owned
 from streaming.bus import Bus
 from streaming.log import publish, write_events
 
@@ -38,16 +38,15 @@ async def _finish(execution: Execution, answer: ModelAnswer, bus: Bus) -> None:
     """End the run with its last step and as that ended, and let everybody who follows it know."""
     claim, writer = execution.claim, execution.writer
     await writer.flush()
-    async with transaction([claim.workspace_id]) as connection:
-        run = await lock_owned(connection, claim.run_id, claim.epoch)
-        writes, text = Writes(), writer.text.of_step(answer.step.id)
-        events = answer.end(writes, text, writer.last_seq)
-        outcome = _outcome(answer.step, text, answer.task.version.output_schema)
-        last_seq = writer.last_seq + len(events) + 1
-        usage = await answer.usage(connection)
-        events.append(end(writes, run, outcome, usage, last_seq, writer.text_sha256()))
-        write_events(writes, run.workspace_id, events)
-        await writes.send(connection)
+    run, writes, text = answer.task.run, Writes(), writer.text.of_step(answer.step.id)
+    events = answer.end(writes, text, writer.last_seq)
+    outcome = _outcome(answer.step, text, answer.task.version.output_schema)
+    last_seq = writer.last_seq + len(events) + 1
+    usage = await answer.usage(reading([run.workspace_id]))
+    events.append(end(writes, run, outcome, usage, last_seq, writer.text_sha256()))
+    write_events(writes, run.workspace_id, events)
+    if not await send_owned(writes, run, claim.epoch):
+        raise run_lost()
     await publish(bus, events)
 
 

@@ -22,6 +22,7 @@ from providers.registry import Providers
 from services import claims, provider_credentials
 from services.cancellations import take_away
 from services.claims import Claim, Limits
+from services.doorbell import Doorbell
 from services.run_endings import Failure, Outcome, end_abruptly, lock_owned
 from streaming.bus import Bus
 from streaming.log import publish
@@ -51,8 +52,9 @@ _log = structlog.get_logger(__name__)
 class Executor:
     """One per process. Its id is new at each start, and held by an advisory lock for as long as it lives."""
 
-    def __init__(self, settings: Settings, providers: Providers, bus: Bus, log: EventLog) -> None:
+    def __init__(self, settings: Settings, providers: Providers, bus: Bus, log: EventLog, doorbell: Doorbell) -> None:
         self.id = uuid4().hex
+        self._doorbell = doorbell
         self._settings = settings
         self._bus = bus
         self._event_log = log
@@ -64,6 +66,8 @@ class Executor:
         # Claimed, and not begun yet.
         self._beginning: set[UUID] = set()
         self._wake = asyncio.Event()
+        # Whether there are runs in the queue, as somebody said.
+        self._told = False
         # Whether others can see that we live.
         self._alive = Standing()
 
@@ -73,6 +77,7 @@ class Executor:
         listening = listen(self._settings.database_url, told, self._heard, self._alive, holder=self.id)
         self._listening = asyncio.create_task(listening)
         self._claiming = asyncio.create_task(self._claim_for_ever())
+        self._doorbell.answered_by(self.id, self._look)
         self._warming_up = asyncio.create_task(self._warm_up())
         self._housekeeping = asyncio.create_task(keep_house())
 
@@ -106,7 +111,8 @@ class Executor:
     def _heard(self, notification: Notification, payload: str) -> None:
         match notification:
             case Notification.RUN_QUEUED:
-                self._wake.set()
+                if payload != self.id:
+                    self._look()
             case Notification.RUN_CANCEL_REQUESTED:
                 self._cancel(UUID(payload))
 
@@ -121,22 +127,34 @@ class Executor:
         while True:
             # Nobody may take us for dead while we take runs.
             await self._alive.wait()
+            await _tried(self._claim)
+            # Whatever ails it, runs are taken: those first, for which somebody waits.
             if now() >= sweep_at:
                 sweep_at = now() + SWEEP_S
                 await _tried(self._sweep)
-            # Whatever ails the sweep, runs are taken.
-            await _tried(self._claim)
             # Not wait_for, which up to Python 3.11 loses a cancellation that comes just as it is done.
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(sweep_at):
                     await self._wake.wait()
 
+    def _look(self) -> bool:
+        """Have the queue looked at; whether that is done at once, and there are places."""
+        self._told = True
+        self._wake.set()
+        return self._alive.is_set() and not self._claiming.done() and self._places > 0
+
+    @property
+    def _places(self) -> int:
+        """How many runs may be taken now."""
+        free = self._settings.run_concurrency - len(self._supervised)
+        return 0 if len(self._beginning) > MOST_BEGINNING // 2 else min(free, MOST_BEGINNING - len(self._beginning))
+
     async def _claim(self) -> None:
         self._wake.clear()
-        free = self._settings.run_concurrency - len(self._supervised)
-        if free <= 0 or len(self._beginning) > MOST_BEGINNING // 2:
+        told, self._told = self._told, False
+        places = self._places
+        if places <= 0 or not (told or await claims.is_any_queued()):
             return
-        places = min(free, MOST_BEGINNING - len(self._beginning))
         taken = await claims.claim(self.id, places, self._limits, working_on=self._supervised)
         for claim in taken:
             self._beginning.add(claim.run_id)
@@ -188,7 +206,7 @@ class Executor:
             self._wake.set()
 
     async def _execute(self, claim: Claim) -> None:
-        if claim.lost_workers >= MOST_LOST_WORKERS:
+        if claim.run.lost_workers >= MOST_LOST_WORKERS:
             await self._fail(claim, _GIVEN_UP)
             return
         writer = self._event_log.writer(claim.run_id, claim.workspace_id, claim.epoch)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from models.agents import AgentVersion
-from models.database import Connection, fetch
+from models.database import Reader, fetch
 from models.llm_calls import BYTES_PER_TOKEN, estimate_tokens
 from models.runs import Run
 from models.threads import MessageRole
@@ -43,7 +43,12 @@ def bytes_of_use(context_windows: Iterable[int | None]) -> int:
     return max(MOST_BYTES if window is None else window * BYTES_PER_TOKEN for window in context_windows)
 
 
-async def load_history(connection: Connection, run: Run, most_bytes: int) -> list[ChatMessage]:
+def opening(run: Run) -> list[ChatMessage]:
+    """What `load_history` finds for the first run of a thread, without asking: there is nothing but its own message."""
+    return [ChatMessage(ChatRole.USER, run.input)]
+
+
+async def load_history(connection: Reader, run: Run, most_bytes: int) -> list[ChatMessage]:
     """The thread's newest messages up to and with this run's own, oldest first.
 
     All of them together have at most ``most_bytes`` of UTF-8, but the newest is there however long it is.

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeAlias
 from uuid import UUID
 
 from cachetools import LRUCache
@@ -15,12 +16,12 @@ from core.events import LoggedEvent, RunRewound, StepStarted
 from core.settings import Settings
 from engine.attempts import Attempt
 from engine.execution import CancelRequested, Execution
-from engine.history import bytes_of_use, compose, load_history
+from engine.history import bytes_of_use, compose, load_history, opening
 from engine.retries import RetryPolicy
 from engine.tally import Tally
 from models import snapshots
 from models.agents import AgentVersion
-from models.database import Connection, transaction
+from models.database import Connection, Reader, reading, transaction
 from models.llm_calls import LlmCallStatus, RunUsage, usage_of
 from models.run_steps import RunStep, StepKind
 from models.runs import Run
@@ -28,7 +29,8 @@ from models.writes import Writes
 from providers.port import ChatMessage, ModelProvider, ModelRequest
 from providers.registry import Providers
 from services import provider_credentials
-from services.run_endings import Failure, StepOutcome, end_abandoned_calls, end_step, lock_owned
+from services.claims import Claim
+from services.run_endings import Failure, StepOutcome, end_abandoned_calls, end_step, lock_owned, send_owned
 from streaming.bus import Bus
 from streaming.log import publish, step_started_seq, write_events
 
@@ -71,13 +73,17 @@ class ModelAnswer:
         outcome = StepOutcome(attempt.status, text, finished.reason if finished else None, attempt.failure)
         return [end_step(writes, self.task.run, step, outcome, last_seq + 1)]
 
-    async def usage(self, connection: Connection) -> RunUsage:
+    async def usage(self, connection: Reader) -> RunUsage:
         """What the run has used, this call included: after `end`, and before that is sent."""
         call, run_id = self.attempt.call if self.attempt else None, self.task.run.id
         if self.is_first and call is not None:
             return RunUsage().plus(call)
         others = (await usage_of(connection, [run_id], leaving_out=call.id if call else None))[run_id]
         return others.plus(call) if call else others
+
+
+_Beginning: TypeAlias = tuple[ModelTask, RunStep, Attempt, LoggedEvent | None]
+"""What a step has to go on, the step, its first attempt, and the event that tells of it, unless it ended before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,41 +139,61 @@ class ModelCaller:
         return None
 
     async def _begin(self, execution: Execution, position: int) -> tuple[ModelTask, RunStep, Attempt]:
-        """The step with what it has to go on, and its first attempt, whose call is open unless the step ended before.
+        """The step with what it has to go on, and its first attempt: its call is open, unless the step ended before."""
+        is_new = position == 1 and execution.claim.epoch == 1
+        begun = await self._begin_run(execution) if is_new else None
+        task, step, attempt, event = begun or await self._begin_or_go_on(execution, position)
+        if event is not None:
+            await self._adopt(execution, event)
+        attempt.clean_seq = execution.writer.last_seq
+        execution.begun()
+        return task, step, attempt
 
-        All of it in one transaction, which a run waits for before it says a word.
+    async def _begin_run(self, execution: Execution) -> _Beginning | None:
+        """Begin the first step of a run that nobody had before, in one message to the database: a client waits for it.
+
+        None where the run was cancelled, or lost, since it was claimed: nothing is written then.
         """
+        run, writer, reader = execution.claim.run, execution.writer, reading([execution.claim.workspace_id])
+        await writer.open(reader)
+        task = await self._load(reader, execution.claim, run, 1)
+        attempt, writes = await self._prepare(reader, task, _Try(task.version.model)), Writes()
+        step, event = _begin_step(writes, execution, task)
+        write_events(writes, run.workspace_id, [event])
+        attempt.open_call(writes, execution, run, step)
+        is_ours = await send_owned(writes, run, run.epoch, if_cancelled=False)
+        return (task, step, attempt, event) if is_ours else None
+
+    async def _begin_or_go_on(self, execution: Execution, position: int) -> _Beginning:
+        """Begin any step of any run, however far that has come, in one transaction."""
         claim, writer = execution.claim, execution.writer
         async with transaction([claim.workspace_id]) as connection:
             run = await lock_owned(connection, claim.run_id, claim.epoch)
             await writer.open(connection)
             if run.cancel_requested_at is not None:
                 execution.cancel()
-            task = await self._load(connection, run, position)
-            attempt = await self._prepare(connection, task, _Try(task.version.model))
-            writes = Writes()
-            step, event = await _begin_step(connection, writes, execution, task)
+            task = await self._load(connection, claim, run, position)
+            attempt, writes = await self._prepare(connection, task, _Try(task.version.model)), Writes()
+            step, event = await _find_step(connection, writes, execution, task)
             if event is not None:
                 write_events(writes, run.workspace_id, [event])
                 attempt.open_call(writes, execution, run, step)
                 await writes.send(connection)
-        if event is not None:
-            await self._adopt(execution, event)
-        attempt.clean_seq = writer.last_seq
-        execution.begun()
-        return task, step, attempt
+        return task, step, attempt, event
 
-    async def _load(self, connection: Connection, run: Run, position: int) -> ModelTask:
+    async def _load(self, connection: Reader, claim: Claim, run: Run, position: int) -> ModelTask:
         version = self._versions.get(run.agent_version_id)
         if version is None:
             [version] = await AgentVersion.read(connection, "WHERE id = $1", run.agent_version_id)
             self._versions[version.id] = version
+        if claim.opens_thread:
+            return ModelTask(run, version, opening(run), position)
         # As much of the thread as the models can make use of.
         entries = [self._providers.entry(model) for model in (version.model, *version.fallback_models)]
         most_bytes = bytes_of_use(entry.context_window if entry else None for entry in entries)
         return ModelTask(run, version, await load_history(connection, run, most_bytes), position)
 
-    async def _prepare(self, connection: Connection, task: ModelTask, following: _Try) -> Attempt:
+    async def _prepare(self, connection: Reader, task: ModelTask, following: _Try) -> Attempt:
         model, version = following.model, task.version
         entry = self._providers.entry(model)
         messages = compose(version, task.history, entry.context_window if entry else None)
@@ -189,7 +215,7 @@ class ModelCaller:
             attempt.fail(unavailable)
         return attempt
 
-    async def _resolve(self, connection: Connection, workspace_id: UUID, model: str) -> tuple[ModelProvider, str]:
+    async def _resolve(self, connection: Reader, workspace_id: UUID, model: str) -> tuple[ModelProvider, str]:
         """The model's provider, with the workspace's credential where it needs one, and its name there."""
         key, credential = self._providers.credential_key(model), None
         if key is not None:
@@ -237,28 +263,9 @@ class ModelCaller:
         await publish(self._bus, [event])
 
 
-async def _begin_step(
-    connection: Connection, writes: Writes, execution: Execution, task: ModelTask
-) -> tuple[RunStep, LoggedEvent | None]:
-    """The step, which is to be written, and the event that tells of its beginning; None where it ended before."""
-    run, writer = task.run, execution.writer
-    # Before its first epoch nobody can have begun anything.
-    known = execution.claim.epoch > 1
-    found = known and await RunStep.read(connection, "WHERE run_id = $1 AND position = $2", run.id, task.position)
-    if not found:
-        step = _new_step(task)
-        writes.insert(step)
-        return step, writer.next_event(StepStarted(snapshots.of_step(step)), step.id)
-    [step] = found
-    if step.finished_at is not None:
-        return step, None
-    # A process stopped in the midst of it. What its call spent is counted.
-    await end_abandoned_calls(step, LlmCallStatus.FAILED, writer.text.of_step(step.id), _WORKER_STOPPED)
-    return step, await _rewind(connection, writes, execution, step)
-
-
-def _new_step(task: ModelTask) -> RunStep:
-    return RunStep(
+def _begin_step(writes: Writes, execution: Execution, task: ModelTask) -> tuple[RunStep, LoggedEvent]:
+    """A new step, which is to be written, and the event that tells of its beginning."""
+    step = RunStep(
         workspace_id=task.run.workspace_id,
         run_id=task.run.id,
         position=task.position,
@@ -267,6 +274,23 @@ def _new_step(task: ModelTask) -> RunStep:
         input={"messages": len(task.history)},
         started_at=datetime.now(UTC),
     )
+    writes.insert(step)
+    return step, execution.writer.next_event(StepStarted(snapshots.of_step(step)), step.id)
+
+
+async def _find_step(
+    connection: Connection, writes: Writes, execution: Execution, task: ModelTask
+) -> tuple[RunStep, LoggedEvent | None]:
+    """The step, begun now or before, and the event that tells of it; None where it ended before."""
+    found = await RunStep.read(connection, "WHERE run_id = $1 AND position = $2", task.run.id, task.position)
+    if not found:
+        return _begin_step(writes, execution, task)
+    [step], writer = found, execution.writer
+    if step.finished_at is not None:
+        return step, None
+    # A process stopped in the midst of it. What its call spent is counted.
+    await end_abandoned_calls(step, LlmCallStatus.FAILED, writer.text.of_step(step.id), _WORKER_STOPPED)
+    return step, await _rewind(connection, writes, execution, step)
 
 
 async def _rewind(connection: Connection, writes: Writes, execution: Execution, step: RunStep) -> LoggedEvent:

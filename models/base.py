@@ -45,8 +45,13 @@ class Row(Model):
         abstract = True
 
     @classmethod
-    def columns(cls) -> set[str]:
-        """The names of its columns, by which its values are called in Python too."""
+    def columns(cls) -> str:
+        """All of them, as a statement names them."""
+        return _columns(cls)
+
+    @classmethod
+    def column_names(cls) -> set[str]:
+        """By these its values are called in Python too."""
         return cls._meta.db_fields
 
     @classmethod
@@ -55,16 +60,16 @@ class Row(Model):
         return cls._meta.fields_map[column].field_type
 
     @classmethod
-    async def read(cls, reader: Reader, condition: str, *values: Any) -> list[Self]:
+    async def read(cls, connection: Reader, condition: str, *values: Any) -> list[Self]:
         """The rows of which ``condition`` holds, SQL from WHERE on, with ``$1, $2 ...`` for ``values``."""
-        records = await reader.records(f"{_selection(cls)} {condition}", values)
-        return [cls._of_record(record) for record in records]
+        records = await connection.records(f"{_selection(cls)} {condition}", values)
+        return [cls.of_record(record) for record in records]
 
     @classmethod
-    def _of_record(cls, record: Record) -> Self:
-        """As Tortoise's own ``_init_from_db``, of all columns."""
+    def of_record(cls, record: Record) -> Self:
+        """As Tortoise's own ``_init_from_db``, of all columns. There may be others besides."""
         row = cls.__new__(cls)
-        columns = dict(record.items())
+        columns = {column: record[column] for column in cls._meta.db_fields}
         for column, convert in conversions(cls).items():
             columns[column] = convert(columns[column])
         row.__dict__.update(columns, _partial=False, _saved_in_db=True, _custom_generated_pk=True, _await_when_save={})
@@ -103,9 +108,13 @@ def conversions(table: type[Row]) -> dict[str, Callable[[Any], Any]]:
 
 
 @cache
+def _columns(table: type[Row]) -> str:
+    return ", ".join(f'"{table._meta.db_table}"."{column}"' for column in table._meta.db_fields)
+
+
+@cache
 def _selection(table: type[Row]) -> str:
-    columns = ", ".join(f'"{column}"' for column in table._meta.db_fields)
-    return f'SELECT {columns} FROM "{table._meta.db_table}"'
+    return f'SELECT {_columns(table)} FROM "{table._meta.db_table}"'
 
 
 @cache
@@ -114,7 +123,7 @@ def _insertion(table: type[Row]) -> tuple[str, tuple[str, ...]]:
     names = tuple(table._meta.fields_db_projection)
     columns = ", ".join(f'"{table._meta.fields_db_projection[name]}"' for name in names)
     values = ", ".join(f"${number}" for number in range(1, len(names) + 1))
-    return f'INSERT INTO "{table._meta.db_table}" ({columns}) VALUES ({values})', names
+    return f'INSERT INTO "{table._meta.db_table}" ({columns}) SELECT {values} WHERE true', names
 
 
 @cache

@@ -5,9 +5,8 @@ owns nothing and bypasses nothing, so every statement of the application passes 
 `transaction` sets for the length of one transaction: nothing set, no rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
@@ -19,20 +18,24 @@ from tortoise.exceptions import IntegrityError, TransactionManagementError
 
 from core.errors import StartupRefused
 from core.principals import Principal
-from models.transactions import Connection, Reader, Transaction, lone_statement
+from models.transactions import LOG, SHARED, Alone, Connection, Reader, Transaction, lone_statement
 
 __all__ = [
+    "Alone",
     "Connection",
     "IntegrityError",
     "Reader",
-    "as_seen_by",
     "close",
     "connect",
     "fetch",
     "is_transient",
     "look_up",
+    "reading",
+    "reading_as",
+    "scope_of",
     "seen_by",
     "transaction",
+    "write_log",
 ]
 
 # Lost, refused and ended connections, time-outs, deadlocks, a server that is short of something or read-only for now.
@@ -77,22 +80,17 @@ TABLES = [
 
 # One message to the server, as it comes with every transaction: hence no parameters, and nothing but ids and words.
 _SET = "set_config('{}', '{}', true)"
-# Nothing is read before the scope is set: it is joined to that, and OFFSET keeps the planner from taking it apart.
-_WITH_SCOPE = """
-SELECT found.*
-FROM (SELECT {settings} IS NOT NULL AS is_set) AS scope
-CROSS JOIN LATERAL (
-    SELECT seen.* FROM (SELECT WHERE scope.is_set) AS gate CROSS JOIN LATERAL ({sql}) AS seen OFFSET 0
-) AS found
-"""
 _SET_NAMES = "SELECT set_config('app.email', $1, true), set_config('app.token_hash', $2, true)"
 
 
 def tortoise_config(credentials: dict[str, Any], *more_modules: str) -> dict[str, Any]:
     """Tortoise's configuration for a connection with these ``credentials``."""
     return {
-        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
-        "apps": {"synapse": {"models": [*TABLES, *more_modules], "default_connection": "default"}},
+        "connections": {
+            SHARED: {"engine": "tortoise.backends.asyncpg", "credentials": credentials},
+            LOG: {"engine": "tortoise.backends.asyncpg", "credentials": credentials | {"minsize": 1, "maxsize": 1}},
+        },
+        "apps": {"synapse": {"models": [*TABLES, *more_modules], "default_connection": SHARED}},
         "use_tz": True,
     }
 
@@ -114,12 +112,14 @@ def credentials_of(database_url: str) -> dict[str, Any]:
 
 
 async def connect(database_url: str, pool_size: int) -> None:
-    """Open the process's pool, as the application's role."""
+    """Open the process's pools, as the application's role: ``pool_size`` connections, and one more for the log."""
     credentials = credentials_of(database_url) | {
         "minsize": 1,
         "maxsize": pool_size,
         "init": _set_codecs,
         "reset": _nothing_to_reset,
+        # Statements stay prepared: who asks once in five minutes is not to wait for that each time.
+        "max_cached_statement_lifetime": 0,
         "command_timeout": STATEMENT_TIMEOUT_MS / 1000 + 5,
         "server_settings": {
             "role": APP_ROLE,
@@ -136,7 +136,7 @@ async def connect(database_url: str, pool_size: int) -> None:
 
 
 async def _set_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """JSON becomes what it stands for. Timestamps travel as text: Python makes datetimes of that in a fifth of the time
+    """JSON becomes what it stands for. Timestamps travel as text: Python makes datetimes of that in a third of the time
     that asyncpg takes to add up microseconds.
     """
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=orjson.loads)
@@ -150,7 +150,7 @@ async def _nothing_to_reset(connection: "asyncpg.Connection[asyncpg.Record]") ->
 
 
 async def close() -> None:
-    """Close the pool."""
+    """Close the pools."""
     await connections.close_all()
 
 
@@ -164,6 +164,7 @@ def transaction(
     end_user_id: UUID | None = None,
     executor: bool = False,
     key_rotation: bool = False,
+    first: str = "",
 ) -> Transaction:
     """One transaction that sees the rows of ``workspace_ids``, and what a look-up by name needs besides.
 
@@ -171,23 +172,18 @@ def transaction(
     token or API key of that address or hash, before anybody is known; with ``user_id``, also the invitation of that
     hash to that user. ``page_workspace_id``: of that workspace, its name, its agents and its trusted operations; with
     ``end_user_id``, also that end user's conversations there, and nobody else's. ``executor``: all runs, to claim them,
-    and which providers' credentials there are. ``key_rotation``: all credentials, to wrap their keys anew.
+    and which providers' credentials there are. ``key_rotation``: all credentials, to wrap their keys anew. ``first``: a
+    statement without parameters that goes to the server in the message that begins the transaction.
 
     It ends before anything slow begins: never hold one across a model call. A task started inside would share the
     connection, so start tasks after it. They do not nest.
     """
-    scope = {
-        # Through their bytes, so that nothing but an id becomes part of the statement.
-        "app.workspace_ids": ",".join([_text_of(workspace_id) for workspace_id in workspace_ids]),
-        "app.user_id": _text_of(user_id),
-        "app.page_workspace_id": _text_of(page_workspace_id),
-        "app.end_user_id": _text_of(end_user_id),
-        "app.executor": "on" if executor else "",
-        "app.key_rotation": "on" if key_rotation else "",
-    }
+    scope = _scope(workspace_ids, user_id, page_workspace_id, end_user_id, executor)
+    scope |= {"app.key_rotation": "on"} if key_rotation else {}
     names = (_SET_NAMES, email or "", token_hash or "") if email or token_hash else None
     settings = ", ".join([_SET.format(*setting) for setting in scope.items() if setting[1]])
-    return Transaction(f"BEGIN; SELECT {settings}" if settings else "BEGIN;", names)
+    begin = f"BEGIN; SELECT {settings};" if settings else "BEGIN;"
+    return Transaction(begin + first, names)
 
 
 def seen_by(principal: Principal) -> Transaction:
@@ -202,28 +198,38 @@ def seen_by(principal: Principal) -> Transaction:
     )
 
 
-def as_seen_by(principal: Principal, sql: str, values: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
-    """A statement that finds what ``sql`` finds in the transaction of `seen_by`, and needs none: its scope is set by
-    itself.
-    """
-    scope = (
-        ",".join(map(str, principal.workspace_ids)),
-        str(principal.user_id or ""),
-        str(principal.page_workspace_id or ""),
-        str(principal.end_user_id or ""),
-    )
-    return _with_scope(sql, len(values)), (*values, *scope)
+def reading(workspace_ids: Iterable[UUID], *, executor: bool = False) -> Alone:
+    """What finds rows of ``workspace_ids``, each time by one message to the server. ``executor``: see `transaction`."""
+    return Alone(_scope(workspace_ids, executor=executor))
 
 
-@lru_cache(maxsize=512)
-def _with_scope(sql: str, count: int) -> str:
-    names = ("app.workspace_ids", "app.user_id", "app.page_workspace_id", "app.end_user_id")
-    settings = [f"set_config('{name}', ${number}, true)" for number, name in enumerate(names, count + 1)]
-    return _WITH_SCOPE.format(settings=" || ".join(settings), sql=sql)
+def reading_as(principal: Principal) -> Alone:
+    """What finds rows that the caller may see, as `seen_by`, each time by one message to the server."""
+    return Alone(_scope(principal.workspace_ids, principal.user_id, principal.page_workspace_id, principal.end_user_id))
 
 
-def _text_of(id: UUID | None) -> str:
-    return str(UUID(bytes=id.bytes)) if id else ""
+def _scope(
+    workspace_ids: Iterable[UUID],
+    user_id: UUID | None = None,
+    page_workspace_id: UUID | None = None,
+    end_user_id: UUID | None = None,
+    executor: bool = False,
+) -> dict[str, str]:
+    """The settings by which policies know these; something is set in any case."""
+    ids = {"app.user_id": user_id, "app.page_workspace_id": page_workspace_id, "app.end_user_id": end_user_id}
+    texts = {name: _text_of(id) for name, id in ids.items() if id}
+    texts |= {"app.executor": "on"} if executor else {}
+    return {"app.workspace_ids": scope_of(workspace_ids)} | texts
+
+
+def scope_of(workspace_ids: Iterable[UUID]) -> str:
+    """The setting ``app.workspace_ids``."""
+    return ",".join([_text_of(workspace_id) for workspace_id in workspace_ids])
+
+
+def _text_of(id: UUID) -> str:
+    # Through its bytes, so that nothing but an id becomes part of a statement.
+    return str(UUID(bytes=id.bytes))
 
 
 def is_transient(error: Exception) -> bool:
@@ -231,7 +237,7 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, _TRANSIENT_ERRORS)
 
 
-async def fetch(connection: Connection, sql: str, *values: Any) -> list[dict[str, Any]]:
+async def fetch(connection: Reader, sql: str, *values: Any) -> list[dict[str, Any]]:
     """The rows of a statement written by hand, with ``$1, $2 ...`` for ``values``."""
     return [dict(record) for record in await connection.records(sql, values)]
 
@@ -242,6 +248,13 @@ async def look_up(sql: str, *values: Any) -> list[dict[str, Any]]:
     It sees no rows but those for which it sets the scope itself, before it reads them; that too ends with it.
     """
     return [dict(record) for record in await lone_statement(sql, values)]
+
+
+async def write_log(sql: str, *values: Any, may_wait: bool) -> list[dict[str, Any]]:
+    """As `look_up`, for what writes the log. Unless it ``may_wait`` for others, it goes by the connection that is kept
+    for that.
+    """
+    return [dict(record) for record in await lone_statement(sql, values, SHARED if may_wait else LOG)]
 
 
 async def open_connection(database_url: str) -> "asyncpg.Connection[asyncpg.Record]":

@@ -10,7 +10,7 @@ from uuid import UUID
 from tortoise import fields
 
 from models.base import TenantRow
-from models.database import Connection, fetch
+from models.database import Reader, fetch
 from models.runs import Run
 
 # A common rule of thumb for English text and today's tokenizers, for when the provider does not tell.
@@ -82,7 +82,7 @@ class RunUsage:
 
 
 async def usage_of(
-    connection: Connection, run_ids: Iterable[UUID], leaving_out: UUID | None = None
+    connection: Reader, run_ids: Iterable[UUID], leaving_out: UUID | None = None
 ) -> dict[UUID, RunUsage]:
     """The usage of each of these runs; a run without calls has none of it. ``leaving_out``: a call not to count."""
     rows = await fetch(

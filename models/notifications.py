@@ -12,7 +12,7 @@ _NOTIFY = "SELECT pg_notify($1, $2)"
 
 class Notification(StrEnum):
     """What is told. The payload of RUN_CANCEL_REQUESTED is the run's id, that of RIGHTS_CHANGED the id of a user, a
-    session or an API key; that of RUN_QUEUED says nothing.
+    session or an API key; that of RUN_QUEUED may be the id of the one executor that knows it already.
     """
 
     RUN_QUEUED = "synapse_run_queued"

@@ -9,20 +9,20 @@ from typing import Any
 
 import asyncpg
 
-from core.principals import Principal
-from models.database import as_seen_by
-from models.transactions import Connection, Transaction, lone_statement
+from models.transactions import Alone, Connection, Transaction
 
 
 class Reads:
     """Begun when something is read first. Whoever reads takes a turn; a turn that fails ends the transaction, and the
     next one begins another, so that none spoils those of others.
 
-    What is read later may see what others have committed meanwhile, as between transactions.
+    What is read later may see what others have committed meanwhile, as between transactions. ``alone`` makes what
+    finds the same as the transaction that ``make`` does.
     """
 
-    def __init__(self, make: Callable[[], Transaction]) -> None:
+    def __init__(self, make: Callable[[], Transaction], alone: Callable[[], Alone]) -> None:
         self._make = make
+        self._alone = alone
         self._turns = asyncio.Lock()
         self._open: Transaction | None = None
         self._closed = False
@@ -50,12 +50,12 @@ class Reads:
     async def records(
         self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
     ) -> list[asyncpg.Record]:
-        """What a statement finds that sets its scope by itself (`models.database.as_seen_by`): no transaction is begun
-        for it, but where one is open it takes a turn there, so that it waits for no second connection.
+        """As `models.transactions.Reader`, in a turn of its own. No transaction is begun for it; where one is open it
+        takes place there, so that it waits for no second connection.
         """
         async with self._turns:
             if self._open is None:
-                return await lone_statement(sql, values, record_class)
+                return await self._alone().records(sql, values, record_class)
         async with self.turn() as connection:
             return await connection.records(sql, values, record_class)
 
@@ -70,18 +70,3 @@ class Reads:
         transaction, self._open = self._open, None
         if transaction is not None:
             await transaction.end(failed=failed)
-
-
-class SeenBy:
-    """Finds what the transaction of `models.database.seen_by` would, a message for each statement where that takes two
-    more; in turn with all else in ``reads``, if that is given.
-    """
-
-    def __init__(self, principal: Principal, reads: Reads | None) -> None:
-        self._principal = principal
-        self._records = reads.records if reads else lone_statement
-
-    async def records(
-        self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
-    ) -> list[asyncpg.Record]:
-        return await self._records(*as_seen_by(self._principal, sql, values), record_class)

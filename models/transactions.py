@@ -5,8 +5,9 @@ fails or is cancelled, the connection is lost to the pool, and every later trans
 """
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol, cast
 
@@ -16,16 +17,17 @@ from tortoise import connections
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.exceptions import IntegrityError, OperationalError
 
-_NAME = "default"
+SHARED, LOG = "default", "log"
+"""The pools: what all share, and the one connection of who writes the log, whom nobody is to hold up."""
 
 
 class Reader(Protocol):
-    """What finds something by statements."""
+    """What finds rows: a transaction's connection, or `Alone`."""
 
     async def records(
         self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
     ) -> list[asyncpg.Record]:
-        """What a statement finds, with ``$1, $2 ...`` for ``values``."""
+        """What a statement finds, with ``$1, $2 ...`` for ``values``. Raises what Tortoise's queries do."""
 
 
 class Connection(TransactionWrapper):
@@ -38,16 +40,47 @@ class Connection(TransactionWrapper):
     async def records(
         self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
     ) -> list[asyncpg.Record]:
-        """What a statement finds, with ``$1, $2 ...`` for ``values``. Raises what Tortoise's queries do."""
+        """As `Reader`; the statement may change rows, too."""
         self.log.debug("%s: %s", sql, values)
         # Tasks that share the transaction take turns.
         async with self._lock:
-            try:
+            with _tortoise_errors():
                 return await self._connection.fetch(sql, *values, record_class=record_class)
-            except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
-                raise OperationalError(error) from error
-            except asyncpg.IntegrityConstraintViolationError as error:
-                raise IntegrityError(error) from error
+
+
+class Alone:
+    """Finds rows by statements each of which is a transaction by itself and sets its own scope, ``settings``: one
+    message to the server where a transaction takes three. They are to be SELECTs.
+    """
+
+    __slots__ = ("_settings",)
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._settings = settings
+
+    async def records(
+        self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+    ) -> list[asyncpg.Record]:
+        """As `Reader`."""
+        return await lone_statement(*self.scoped(sql, values), record_class=record_class)
+
+    def scoped(self, sql: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+        """The SELECT ``sql`` as one that sets the scope, and the values that it takes then."""
+        return _in_scope(sql, tuple(self._settings), len(values)), [*values, *self._settings.values()]
+
+
+@lru_cache(maxsize=1024)
+def _in_scope(sql: str, settings: tuple[str, ...], taken: int) -> str:
+    """The statement with a scope of its own: the values of ``settings`` come behind those that it takes already.
+
+    It is joined to the scope, so that nothing is read before that is set, and OFFSET keeps the planner from taking the
+    two apart.
+    """
+    all_set = ", ".join(f"set_config('{name}', ${number}, true)" for number, name in enumerate(settings, taken + 1))
+    return f"""
+SELECT found.* FROM (SELECT num_nonnulls({all_set}) > 0 AS is_set) AS scope
+CROSS JOIN LATERAL (SELECT * FROM ({sql}) AS inner_one WHERE scope.is_set OFFSET 0) AS found
+"""
 
 
 class Transaction:
@@ -75,7 +108,7 @@ class Transaction:
 
     async def begin(self) -> None:
         """To be followed by `end`, whatever happens, unless it raises."""
-        client = _client()
+        client = _client(SHARED)
         self._lent = await (await _pool_of(client)).acquire()
         try:
             await self._lent.execute(self._begin)
@@ -90,7 +123,7 @@ class Transaction:
 
     def join(self) -> Connection:
         """Until `leave`, what this task asks of Tortoise takes place in it."""
-        self._token = connections.set(_NAME, self._connection)
+        self._token = connections.set(SHARED, self._connection)
         return self._connection
 
     def leave(self) -> None:
@@ -113,14 +146,18 @@ class Transaction:
 
 
 async def lone_statement(
-    sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+    sql: str,
+    values: Sequence[Any],
+    pool_name: str = SHARED,
+    record_class: type[asyncpg.Record] = asyncpg.Record,
 ) -> list[asyncpg.Record]:
-    """What a statement finds that is a transaction by itself."""
-    client = _client()
+    """What a statement finds that is a transaction by itself. Raises what Tortoise's queries do."""
+    client = _client(pool_name)
     client.log.debug("%s: %s", sql, values)
     lent = await (await _pool_of(client)).acquire()
     try:
-        return await lent.fetch(sql, *values, record_class=record_class)
+        with _tortoise_errors():
+            return await lent.fetch(sql, *values, record_class=record_class)
     finally:
         await _give_back(lent)
 
@@ -136,12 +173,21 @@ async def _give_back(lent: "PoolConnectionProxy[asyncpg.Record]") -> None:
         await lent._holder.release(None)
 
 
-def _client() -> AsyncpgDBClient:
-    """The way to the pool. Raises RuntimeError within a transaction."""
-    client = connections.get(_NAME)
-    if not isinstance(client, AsyncpgDBClient) or isinstance(client, TransactionWrapper):
+@contextmanager
+def _tortoise_errors() -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
+        raise OperationalError(error) from error
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise IntegrityError(error) from error
+
+
+def _client(pool_name: str) -> AsyncpgDBClient:
+    """The way to a pool. Raises RuntimeError within a transaction."""
+    if isinstance(connections.get(SHARED), TransactionWrapper):
         raise RuntimeError("This task is in a transaction already, and they do not nest.")
-    return client
+    return cast(AsyncpgDBClient, connections.get(pool_name))
 
 
 async def _pool_of(client: AsyncpgDBClient) -> "asyncpg.Pool[asyncpg.Record]":

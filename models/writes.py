@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from models.base import Row
-from models.database import Connection, fetch
+from models.database import Alone, Connection, fetch, look_up
 
 _PARAMETER = re.compile(r"\$(\d+)")
 
@@ -32,7 +32,9 @@ class Writes:
         self.add(*row.change(columns))
 
     def add(self, sql: str, *values: Any) -> None:
-        """A statement written by hand, with ``$1, $2 ...`` for ``values``. Nothing but the last one may be a SELECT."""
+        """A statement written by hand, with ``$1, $2 ...`` for ``values``, which ends with a condition if `send_alone`
+        is to send it. Nothing but the last one may be a SELECT.
+        """
         self._statements.append(sql)
         self._sizes.append(len(values))
         self._values += values
@@ -41,6 +43,18 @@ class Writes:
         """Write all of it, if there is anything. Raises IntegrityError where a constraint is violated, by any of it."""
         if self._statements:
             await fetch(connection, _joined(tuple(self._statements), tuple(self._sizes)), *self._values)
+
+    async def send_alone(self, scope: Alone, guard: str = "SELECT true", *values: Any) -> bool:
+        """Write all of it in one message to the server that is a transaction by itself.
+
+        ``guard``, a SELECT with ``$1, $2 ...`` for ``values``, is executed first. Where it finds nothing, nothing is
+        written, and false is returned. Raises as `send`.
+        """
+        guard, guarding = scope.scoped(guard, values)
+        guarded = (f"{statement} AND EXISTS (SELECT FROM write_0)" for statement in self._statements)
+        statements = (guard, *guarded, "SELECT true AS is_written FROM write_0")
+        sql = _joined(statements, (len(guarding), *self._sizes, 0))
+        return bool(await look_up(sql, *guarding, *self._values))
 
 
 @cache

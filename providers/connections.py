@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from core.ticks import Ticks
 from providers.guard import guarded_socket
 
 
@@ -35,8 +36,9 @@ class Connections:
 
     def __init__(self, *, public_only: bool = False) -> None:
         self.public_only = public_only
-        # How many answers are being read.
+        # How many answers are being read, and by what those wait who are.
         self.busy = 0
+        self.ticks = Ticks()
         self._session: aiohttp.ClientSession | None = None
 
     @property

@@ -4,12 +4,12 @@ import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from time import monotonic
 
 import aiohttp
 
 from core.errors import ProviderFailed, ProviderTimedOut
 from core.events import ModelEvent
+from core.ticks import TICK_S
 from providers.answer_decoder import AnswerDecoder
 from providers.connections import Attempt, Connections, hang_up
 from providers.failures import MAX_DOCUMENT_BYTES, failure_of_status, presentable
@@ -19,9 +19,9 @@ CONNECT_TIMEOUT_S = 10.0
 # How long the end of a finished answer's body is awaited, so that its connection can be used again.
 END_OF_BODY_TIMEOUT_S = 0.1
 # How long an answer is left alone after each look at it, for each that is being read: the more there are, the more
-# tokens are taken at once. At most as long as readers by default wait for the next piece of text anyway.
-PAUSE_PER_ANSWER_S = 0.00025
-LONGEST_PAUSE_S = 0.034
+# tokens are taken at once. At most a little longer than readers by default wait for the next piece of text anyway.
+PAUSE_PER_ANSWER_S = 0.00056
+LONGEST_PAUSE_S = 4 * TICK_S
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
@@ -55,21 +55,18 @@ class StreamingEndpoint:
         """Post ``body`` and yield the answer's events; see `providers.port.ModelProvider.stream`."""
         with _provider_failures(self._api_key):
             async with self._answer(body) as response:
-                silence = _Silence(self._idle_timeout_s)
-                try:
-                    async for chunk in response.content.iter_any():
-                        silence.hear(chunk)
-                        said_something = False
-                        for event in decoder.feed(chunk):
-                            said_something = True
-                            yield event
-                        if decoder.done:
-                            break
-                        if said_something:
-                            await self._pause()
-                except (aiohttp.ClientError, TimeoutError):
-                    if not decoder.complete:
-                        raise
+                with _Body(response, self._idle_timeout_s) as answer:
+                    try:
+                        while not decoder.done and (chunk := await answer.next()):
+                            said_something = False
+                            for event in decoder.feed(chunk):
+                                said_something = True
+                                yield event
+                            if said_something and not decoder.done:
+                                await self._pause()
+                    except (aiohttp.ClientError, TimeoutError):
+                        if not decoder.complete:
+                            raise
                 for event in decoder.close():
                     yield event
                 await _await_end_of_body(response)
@@ -93,9 +90,12 @@ class StreamingEndpoint:
             await hang_up(response)
 
     async def _pause(self) -> None:
-        """What arrives meanwhile is read in one go."""
+        """What arrives meanwhile is read in one go, and where the pause is long, with that of other answers."""
         pause_s = min(self._connections.busy * PAUSE_PER_ANSWER_S, LONGEST_PAUSE_S)
-        await asyncio.sleep(pause_s)
+        if pause_s < TICK_S:
+            await asyncio.sleep(pause_s)
+        else:
+            await self._connections.ticks.sleep(pause_s)
 
     async def _send(self, body: bytes) -> aiohttp.ClientResponse:
         """Post ``body`` and await the answer's headers.
@@ -119,19 +119,48 @@ class StreamingEndpoint:
                     raise
 
 
-class _Silence:
-    """Bytes that never make a line are silence too, other than a line that only begs for patience."""
+class _Body:
+    """The body of an answer, read as it comes. Bytes that never make a line are silence too, other than a line that
+    only begs for patience.
 
-    def __init__(self, longest_s: float) -> None:
-        self._longest_s = longest_s
-        self._since = monotonic()
+    One timer watches over it, which looks when it goes off whether it should have; aiohttp's would be set anew with all
+    that comes.
+    """
 
-    def hear(self, chunk: bytes) -> None:
-        """Raises TimeoutError: no line was completed for too long."""
-        if b"\n" in chunk or b"\r" in chunk:
-            self._since = monotonic()
-        elif monotonic() - self._since > self._longest_s:
-            raise TimeoutError
+    def __init__(self, response: aiohttp.ClientResponse, longest_silence_s: float) -> None:
+        if response.connection is not None and response.connection.protocol is not None:
+            response.connection.protocol.read_timeout = None
+            response.connection.protocol.start_timeout()  # which ends the one that runs
+        self._content = response.content
+        self._longest_s = longest_silence_s
+        self._loop = asyncio.get_running_loop()
+        self._line_ended, self._is_listening = True, False
+        self._since = 0.0
+        self._timer = self._loop.call_later(longest_silence_s, self._look)
+
+    def __enter__(self) -> "_Body":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    async def next(self) -> bytes:
+        """What comes next; nothing at the end. Raises TimeoutError: no line was completed for too long."""
+        if self._line_ended:
+            self._since = self._loop.time()
+        self._is_listening = True
+        chunk = await self._content.readany()
+        self._is_listening = False
+        self._line_ended = b"\n" in chunk or b"\r" in chunk
+        return chunk
+
+    def _look(self) -> None:
+        # Who reads nothing hears nothing.
+        left_s = self._since + self._longest_s - self._loop.time() if self._is_listening else self._longest_s
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._look)
+        else:
+            self._content.set_exception(TimeoutError())
 
 
 @contextmanager

@@ -16,11 +16,12 @@ from core.principals import KeyProof, Principal
 from core.quotas import Quota
 from core.settings import Settings
 from models.base import Row
-from models.database import Connection, Reader, seen_by
-from models.reads import Reads, SeenBy
+from models.database import Connection, Reader, reading_as, seen_by
+from models.reads import Reads
 from providers.registry import Providers
 from resolvers.batches import Batches
 from services import principals
+from services.doorbell import Doorbell
 from services.persisted_documents import PersistedDocuments
 from services.revocations import Revocations, rights_lost
 from streaming.buckets import Buckets
@@ -45,6 +46,7 @@ class Runtime:
     providers: Providers
     documents: PersistedDocuments
     buckets: Buckets
+    doorbell: Doorbell = field(default_factory=Doorbell)
     revocations: Revocations = field(default_factory=Revocations)
     sockets: Quota = field(default_factory=Quota)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -137,8 +139,9 @@ class Context:
         return self._reads.turn() if self._reads else seen_by(principal)
 
     def reader(self) -> Reader:
-        """Finds the same by statements that are each a transaction; raises the same."""
-        return SeenBy(self._reading(), self._reads)
+        """What finds the same, each time by one message to the database if it can. Raises as `transaction`."""
+        principal = self._reading()
+        return self._reads or reading_as(principal)
 
     def _reading(self) -> Principal:
         principal = self.require_principal()
@@ -153,7 +156,9 @@ class Context:
         No reader is to wait for another one, nor for a transaction of its own besides: one would wait for itself, and
         the other for a connection, while all that the pool has wait for one more.
         """
-        reads = self._reads = Reads(lambda: seen_by(self.require_principal()))
+        reads = self._reads = Reads(
+            lambda: seen_by(self.require_principal()), lambda: reading_as(self.require_principal())
+        )
         try:
             yield
         finally:

@@ -88,6 +88,7 @@ async def start_run(context: Context, wanted: StartRun) -> StartedRun:
     return await runs.start(
         principal,
         context.runtime.bus,
+        context.runtime.doorbell,
         RunRequest(
             agent_id=decode(IdPrefix.AGENT, wanted.agent_id, ("input", "agentId")),
             message=wanted.message,
@@ -154,9 +155,10 @@ async def follow_run(
     context.require_principal()
     if not 1 <= max_hz <= MAX_HZ:
         raise ValidationFailed(f"maxHz must be within 1 and {MAX_HZ}.", ("delivery", "maxHz"))
-    run = await context.find(Run, decode(IdPrefix.RUN, run_id, ("runId",)))
-    if run is None:
+    found = await Run.read(context.reader(), "WHERE id = $1", decode(IdPrefix.RUN, run_id, ("runId",)))
+    if not found:
         raise NotFound("There is no run with this id.", ("runId",))
+    [run] = found
     await context.watch(run.workspace_id)
     async with aclosing(follow(context.runtime.bus, run.id, run.workspace_id, after, max_hz)) as events:
         async for event in events:

@@ -51,7 +51,7 @@ def _fields_of(parents: Iterable[FieldNode], fragments: Fragments) -> Iterator[F
 def _columns(kind: type[Node], names: NameConverter) -> Mapping[str, str]:
     """The column of each field that is read from one, by the field's name."""
     assert kind.table is not None
-    columns = kind.table.columns() - kind.made.keys()
+    columns = kind.table.column_names() - kind.made.keys()
     fields = get_object_definition(kind, strict=True).fields
     return {
         names.get_graphql_name(field): field.python_name

@@ -93,7 +93,7 @@ def _reader(kind: type[Node], attribute: str) -> Callable[[Any], Any]:
         return lambda row: ids.encode(kind.prefix, row.id)
     if attribute in kind.made:
         return kind.made[attribute]
-    if kind.table is None or attribute not in kind.table.columns():
+    if kind.table is None or attribute not in kind.table.column_names():
         raise AttributeError(f"{kind.__name__} has no {attribute}")
     return attrgetter(attribute)
 

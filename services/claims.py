@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from models.database import fetch, transaction
+from models.database import fetch, reading, transaction
 from models.notifications import Notification, notify
+from models.runs import Run
 
 # Of the runs over which so many executors died, one executor has at most one at hand, so that its death tells which it
 # was. The index idx_runs_suspect holds them.
@@ -19,8 +20,8 @@ SUSPECT_AFTER = 2
 # One claim at a time, so that no two executors take runs of one thread, or go past a limit, between them.
 _CLAIM_LOCK = 0x434C4149
 # A queue fills faster than the planner's statistics follow, and going along the indexes is right whatever they say.
-_PREPARE = """
-SELECT pg_advisory_xact_lock($1),
+_PREPARE = f"""
+SELECT pg_advisory_xact_lock({_CLAIM_LOCK}),
     set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
 """
@@ -79,8 +80,8 @@ WITH RECURSIVE queue AS (
 UPDATE runs SET status = 'RUNNING', epoch = runs.epoch + 1, executor_id = $1,
     started_at = coalesce(started_at, clock_timestamp())
 FROM chosen WHERE runs.id = chosen.id
-RETURNING runs.id AS run_id, runs.workspace_id, runs.epoch, runs.lost_workers
 """
+_OPENS_THREAD = "NOT EXISTS (SELECT FROM runs r WHERE r.thread_id = runs.thread_id AND r.id < runs.id) AS opens_thread"
 
 _REQUEUE = """
 UPDATE runs SET status = 'QUEUED' WHERE status = 'RUNNING' AND executor_id = $1 AND id <> ALL($2) RETURNING id
@@ -99,6 +100,9 @@ UPDATE runs SET status = 'QUEUED', lost_workers = lost_workers + (
 FROM dead WHERE runs.status = 'RUNNING' AND runs.executor_id = dead.executor_id
 RETURNING runs.id
 """
+
+# In the order of the index that holds nothing else, so that the planner takes that, whatever its statistics say.
+_ANY = "SELECT id FROM runs WHERE status = 'QUEUED' ORDER BY workspace_id, agent_id, id LIMIT 1"
 
 _CANCEL_REQUESTS = """
 SELECT id AS run_id, workspace_id, cancel_requested_at < now() - make_interval(secs => $1) AS overdue
@@ -119,12 +123,25 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run that an executor has taken, the epoch in which it owns it, and how many executors died over it before."""
+    """A run that an executor has taken, as it was then: its ``epoch`` is the one in which the executor owns it.
 
-    run_id: UUID
-    workspace_id: UUID
-    epoch: int
-    lost_workers: int
+    ``opens_thread``: it is the first of its thread.
+    """
+
+    run: Run
+    opens_thread: bool
+
+    @property
+    def run_id(self) -> UUID:
+        return self.run.id
+
+    @property
+    def workspace_id(self) -> UUID:
+        return self.run.workspace_id
+
+    @property
+    def epoch(self) -> int:
+        return self.run.epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +153,11 @@ class CancelRequest:
     overdue: bool
 
 
+async def is_any_queued() -> bool:
+    """Whether there is something to `claim`, as far as one message to the database can tell."""
+    return bool(await fetch(reading((), executor=True), _ANY))
+
+
 async def claim(executor_id: str, places: int, limits: Limits, working_on: Collection[UUID]) -> list[Claim]:
     """Take up to ``places`` runs whose turn it is: of each thread one at a time, of each workspace and agent as many as
     ``limits`` let, of runs that may be what executors die of one at a time.
@@ -144,12 +166,12 @@ async def claim(executor_id: str, places: int, limits: Limits, working_on: Colle
     executor for dead when its connection broke, and give its runs back to the queue. What it is ``working_on`` all the
     same is for another to take over, or for it to finish.
     """
-    async with transaction(executor=True) as connection:
-        await fetch(connection, _PREPARE, _CLAIM_LOCK)
-        rows = await fetch(
-            connection, _CLAIM, executor_id, places, list(working_on), limits.per_workspace, limits.per_agent
-        )
-    return sorted((Claim(**row) for row in rows), key=lambda taken: taken.run_id)
+    sql = f"{_CLAIM} RETURNING {Run.columns()}, {_OPENS_THREAD}"
+    values = (executor_id, places, list(working_on), limits.per_workspace, limits.per_agent)
+    async with transaction(executor=True, first=_PREPARE) as connection:
+        records = await connection.records(sql, values)
+    claims = [Claim(Run.of_record(record), record["opens_thread"]) for record in records]
+    return sorted(claims, key=lambda taken: taken.run_id)
 
 
 async def requeue_dead(executor_id: str) -> list[UUID]:

@@ -13,7 +13,7 @@ from core.ids import IdPrefix, new_id
 from core.inputs import Path, require_text
 from core.permissions import Permission
 from core.principals import Principal
-from models.database import Connection, fetch, seen_by, transaction
+from models.database import Connection, Reader, fetch, seen_by, transaction
 from models.provider_credentials import ProviderCredential
 from providers.catalogue import ProviderName, is_credential_name
 from providers.credentials import NEEDS, Credential, is_http_url
@@ -110,9 +110,7 @@ async def keys_of_workspace(principal: Principal, workspace_id: UUID) -> list[Cr
     return [(ProviderName(provider), name) for provider, name in rows]
 
 
-async def load(
-    connection: Connection, envelopes: Envelopes, workspace_id: UUID, key: CredentialKey
-) -> Credential | None:
+async def load(connection: Reader, envelopes: Envelopes, workspace_id: UUID, key: CredentialKey) -> Credential | None:
     """The workspace's credential in the clear, for a call that is about to be made; None when it has none.
 
     Raises:

@@ -9,17 +9,19 @@ from core.errors import ErrorCode, RunLost, SynapseError
 from core.events import FinishReason, LoggedEvent, RunFinished, StepFinished, TokenUsage
 from core.ids import IdPrefix, encode
 from models import snapshots
-from models.database import Connection
+from models.database import Connection, reading
 from models.llm_calls import LlmCall, LlmCallStatus, RunUsage, estimate_tokens, usage_of
 from models.notifications import Notification, add_notification
 from models.run_steps import RunStep, StepStatus
-from models.runs import Run, RunStatus
+from models.runs import FINAL_STATUSES, Run, RunStatus
 from models.threads import Message, MessageRole
 from models.writes import Writes
 from providers.registry import cost_usd
 from streaming.log import last_seq, standing_text, write_events
 
 _FAILURE_COLUMNS = ("failure_code", "failure_message", "failure_retryable")
+_FINAL = ", ".join(f"'{status.value}'" for status in sorted(FINAL_STATUSES))
+_OWNED = f"SELECT id FROM runs WHERE id = $1 AND epoch = $2 AND status NOT IN ({_FINAL}) {{}} FOR NO KEY UPDATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +62,32 @@ class StepOutcome:
     failure: Failure | None = None
 
 
+def run_lost() -> RunLost:
+    """With what whoever executes a run meets its new owner, or its end."""
+    return RunLost("Another process owns the run now, or ended it.")
+
+
 async def lock_owned(connection: Connection, run_id: UUID, epoch: int) -> Run:
     """The run, locked for the rest of the transaction; raises RunLost unless ``epoch`` is its newest."""
     found = await Run.read(connection, "WHERE id = $1 AND epoch = $2 FOR NO KEY UPDATE", run_id, epoch)
     if not found or found[0].status.is_final:
-        raise RunLost("Another process owns the run now, or ended it.")
+        raise run_lost()
     return found[0]
+
+
+async def send_owned(writes: Writes, run: Run, epoch: int, *, if_cancelled: bool = True) -> bool:
+    """Write all of it, in one message to the database, as in a transaction that holds the run's lock. False, with
+    nothing written, where `lock_owned` would raise, and unless ``if_cancelled`` where somebody has cancelled the run.
+    """
+    guard = _OWNED.format("" if if_cancelled else "AND cancel_requested_at IS NULL")
+    return await writes.send_alone(reading([run.workspace_id]), guard, run.id, epoch)
 
 
 def end(writes: Writes, run: Run, outcome: Outcome, usage: RunUsage, seq: int, text_sha256: str) -> LoggedEvent:
     """Have the run's final state written. Returned is its last event, as number ``seq`` of its log, which the caller is
     to write as well, and to publish after the commit.
 
-    The transaction holds the run's lock, its calls are closed and have used ``usage``, and the run is not over yet.
+    It is written by the run's owner (`send_owned`, or under `lock_owned`), and its calls, closed, have used ``usage``.
     """
     finished_at = datetime.now(UTC)
     columns = {

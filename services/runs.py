@@ -1,11 +1,10 @@
 """Starting runs. What ends them is in `services.run_endings`."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
-
-import structlog
 
 from core.errors import Conflict, NotFound, ValidationFailed
 from core.events import LoggedEvent, RunStarted
@@ -14,15 +13,14 @@ from core.inputs import require_json, require_storable
 from core.permissions import Permission
 from core.principals import Principal
 from models import snapshots
-from models.agents import Agent, AgentVersion
-from models.database import Connection, seen_by
+from models.database import Connection, fetch, reading, reading_as, seen_by
 from models.llm_calls import RunUsage
-from models.notifications import Notification, notify_alone
 from models.runs import ACTIVE_STATUSES, Run
 from models.threads import Message, MessageRole, Thread
 from models.writes import Writes
 from services import idempotency
 from services.cancellations import request_cancel
+from services.doorbell import Doorbell
 from streaming.bus import Bus
 from streaming.log import publish, write_events
 
@@ -30,7 +28,13 @@ MAX_MESSAGE_BYTES = 256 * 1024
 MAX_METADATA_BYTES = 64 * 1024
 TITLE_CHARS = 80
 
-_log = structlog.get_logger(__name__)
+# The version may be one of another agent, or of none.
+_AGENT = """
+SELECT workspace_id, id, archived_at, (
+    SELECT id FROM agent_versions WHERE id = coalesce($2, agents.live_version_id) AND agent_id = agents.id
+) AS version_id
+FROM agents WHERE id = $1
+"""
 
 
 class BusyPolicy(StrEnum):
@@ -55,6 +59,11 @@ class RunRequest:
     metadata: Any = None
     idempotency_key: str | None = None
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it has nothing to do with what there is but its agent."""
+        return self.thread_id is None and self.idempotency_key is None
+
 
 @dataclass(frozen=True, slots=True)
 class StartedRun:
@@ -64,7 +73,25 @@ class StartedRun:
     replayed: bool
 
 
-async def start(principal: Principal, bus: Bus, request: RunRequest) -> StartedRun:
+@dataclass(frozen=True, slots=True)
+class _Agent:
+    """What is to run. ``version_id`` is None where the agent has no such version."""
+
+    workspace_id: UUID
+    id: UUID
+    archived_at: datetime | None
+    version_id: UUID | None
+
+    def require_version(self) -> UUID:
+        """The version to run; raises as `start`."""
+        if self.archived_at is not None:
+            raise Conflict("The agent is archived; start no more runs of it.", ("input", "agentId"))
+        if self.version_id is None:
+            raise NotFound("The agent has no version with this id.", ("input", "agentVersionId"))
+        return self.version_id
+
+
+async def start(principal: Principal, bus: Bus, doorbell: Doorbell, request: RunRequest) -> StartedRun:
     """Queue a run, durably; executors are told at once.
 
     Raises:
@@ -75,13 +102,16 @@ async def start(principal: Principal, bus: Bus, request: RunRequest) -> StartedR
         IdempotencyConflict: the key was used for another request.
     """
     _validate(request)
+    found = await fetch(reading_as(principal), _AGENT, request.agent_id, request.agent_version_id)
+    if not found:
+        raise NotFound("There is no agent with this id.", ("input", "agentId"))
+    agent, run_id = _Agent(**found[0]), new_id()
+    principal.require(agent.workspace_id, Permission.RUN, ("input", "agentId"))
+    if request.stands_alone and not principal.on_page:
+        run = await _queue_alone(principal, agent, request, run_id)
+        doorbell.ring()
+        return StartedRun(run, replayed=False)
     async with seen_by(principal) as connection:
-        found = await Agent.read(connection, "WHERE id = $1", request.agent_id)
-        if not found:
-            raise NotFound("There is no agent with this id.", ("input", "agentId"))
-        [agent] = found
-        principal.require(agent.workspace_id, Permission.RUN, ("input", "agentId"))
-        run_id = new_id()
         earlier_id = await idempotency.claim(
             connection,
             # What end users choose for a key is nobody else's.
@@ -93,7 +123,7 @@ async def start(principal: Principal, bus: Bus, request: RunRequest) -> StartedR
         if earlier_id is not None:
             return StartedRun(await Run.get(id=earlier_id), replayed=True)
         run, events = await _queue(connection, principal, agent, request, run_id)
-    await _tell_executors()
+    doorbell.ring()
     await publish(bus, events)
     return StartedRun(run, replayed=False)
 
@@ -122,21 +152,42 @@ def _fingerprint(request: RunRequest) -> dict[str, Any]:
     }
 
 
+async def _queue_alone(principal: Principal, agent: _Agent, request: RunRequest, run_id: UUID) -> Run:
+    """The new run, in a new thread: one message to the database, as there is nothing to look at."""
+    writes, thread = Writes(), _new_thread(principal, agent, request)
+    run = _new_run(principal, agent, request, thread, run_id)
+    writes.insert(thread)
+    writes.insert(run)
+    _add_beginning(writes, run, request)
+    await writes.send_alone(reading([agent.workspace_id]))
+    return run
+
+
 async def _queue(
-    connection: Connection, principal: Principal, agent: Agent, request: RunRequest, run_id: UUID
+    connection: Connection, principal: Principal, agent: _Agent, request: RunRequest, run_id: UUID
 ) -> tuple[Run, list[LoggedEvent]]:
     """The new run, and what happened to others so that its turn comes, to be published after the commit."""
-    if agent.archived_at is not None:
-        raise Conflict("The agent is archived; start no more runs of it.", ("input", "agentId"))
-    version = await _version(connection, agent, request)
+    agent.require_version()
     writes = Writes()
-    thread = await _thread(connection, writes, principal, agent.workspace_id, request)
+    thread = await _thread(connection, writes, principal, agent, request)
     events = await _make_way(connection, thread, request.if_busy)
-    run = Run(
+    run = _new_run(principal, agent, request, thread, run_id)
+    writes.insert(run)
+    if principal.on_page:
+        # Row-level security asks whose run the rest belongs to, and no statement sees rows of its own.
+        await writes.send(connection)
+        writes = Writes()
+    _add_beginning(writes, run, request)
+    await writes.send(connection)
+    return run, events
+
+
+def _new_run(principal: Principal, agent: _Agent, request: RunRequest, thread: Thread, run_id: UUID) -> Run:
+    return Run(
         id=run_id,
         workspace_id=agent.workspace_id,
         agent_id=agent.id,
-        agent_version_id=version.id,
+        agent_version_id=agent.require_version(),
         thread_id=thread.id,
         input=request.message,
         metadata=request.metadata,
@@ -144,30 +195,11 @@ async def _queue(
         api_key_id=principal.api_key_id,
         end_user_id=thread.end_user_id,
     )
-    writes.insert(run)
-    if principal.on_page:
-        # Row-level security asks whose run the rest belongs to, and no statement sees rows of its own.
-        await writes.send(connection)
-        writes = Writes()
-    writes.insert(_question(run, request))
-    first = RunStarted(snapshots.of_run(run, RunUsage()))
-    write_events(writes, run.workspace_id, [LoggedEvent(run.id, 1, 1, run.created_at, None, first)])
-    await writes.send(connection)
-    return run, events
 
 
-async def _tell_executors() -> None:
-    """That there is a run, which is committed. Not with it: of those that notify, PostgreSQL commits one at a time, and
-    each would wait until the one before is on disk. Executors that are not told look for themselves, each second.
-    """
-    try:
-        await notify_alone(Notification.RUN_QUEUED, "")
-    except Exception as error:
-        _log.warning("could not tell executors of a run", error=repr(error))
-
-
-def _question(run: Run, request: RunRequest) -> Message:
-    return Message(
+def _add_beginning(writes: Writes, run: Run, request: RunRequest) -> None:
+    """What belongs to a new run: its message and its first event."""
+    question = Message(
         workspace_id=run.workspace_id,
         thread_id=run.thread_id,
         run_id=run.id,
@@ -175,28 +207,27 @@ def _question(run: Run, request: RunRequest) -> Message:
         role=MessageRole.USER,
         text=request.message,
     )
+    writes.insert(question)
+    first = RunStarted(snapshots.of_run(run, RunUsage()))
+    write_events(writes, run.workspace_id, [LoggedEvent(run.id, 1, 1, run.created_at, None, first)])
 
 
-async def _version(connection: Connection, agent: Agent, request: RunRequest) -> AgentVersion:
-    version_id = request.agent_version_id or agent.live_version_id
-    found = await AgentVersion.read(connection, "WHERE id = $1 AND agent_id = $2", version_id, agent.id)
-    if not found:
-        raise NotFound("The agent has no version with this id.", ("input", "agentVersionId"))
-    return found[0]
+def _new_thread(principal: Principal, agent: _Agent, request: RunRequest) -> Thread:
+    title = _shorten(" ".join(request.message.split()))
+    return Thread(workspace_id=agent.workspace_id, title=title, end_user_id=principal.end_user_id)
 
 
 async def _thread(
-    connection: Connection, writes: Writes, principal: Principal, workspace_id: UUID, request: RunRequest
+    connection: Connection, writes: Writes, principal: Principal, agent: _Agent, request: RunRequest
 ) -> Thread:
     """The thread that was asked for, locked, or a new one, which is to be written with the run."""
     if request.thread_id is None:
-        title = _shorten(" ".join(request.message.split()))
-        thread = Thread(workspace_id=workspace_id, title=title, end_user_id=principal.end_user_id)
+        thread = _new_thread(principal, agent, request)
         writes.insert(thread)
         return thread
     # The lock makes runs that are started in one thread at the same moment see one another. It lets answers be added.
     condition = "WHERE id = $1 AND workspace_id = $2 FOR NO KEY UPDATE"
-    found = await Thread.read(connection, condition, request.thread_id, workspace_id)
+    found = await Thread.read(connection, condition, request.thread_id, agent.workspace_id)
     if not found:
         raise NotFound("There is no thread with this id in the agent's workspace.", ("input", "threadId"))
     return found[0]

@@ -79,6 +79,7 @@ class Bus(Broadcast):
             await self._backend.subscribe(channel)
             yield subscription
         finally:
+            subscription.close()
             self.subscriptions -= 1
             self._subscriptions[channel].remove(subscription)
             if not self._subscriptions[channel]:

@@ -7,15 +7,14 @@ does not keep up lets the bus's bounded queue overflow, and gets the rest from t
 import asyncio
 import math
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 import structlog
 
 from core.errors import ValidationFailed
 from core.events import LoggedEvent, RunFinished
-from models.database import Connection, transaction
+from models.database import transaction
 from streaming.bus import Bus, Missed, Subscription
 from streaming.codec import Undecodable, decode_events
 from streaming.deltas import MAX_MERGED_CHARS, extend, is_delta, text_chars
@@ -33,8 +32,8 @@ MOST_BLIND_POLLS_PER_S = 500
 PAGE_EVENTS = 1000
 GIVE_UP_S = 30.0
 """How long the database may be away before its failure ends a stream."""
-
-T = TypeVar("T")
+EARLY_S = 0.004
+"""How much too early a delta may be yielded, which spares a wait by the clock; the next one is put off for it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -89,18 +88,23 @@ def poll_s(bus: Bus) -> float:
 
 
 class _Pace:
-    """When the next delta is due, in seconds of the event loop's clock.
+    """When the next delta may be yielded, in seconds of the event loop's clock.
 
-    Deltas that other events pushed out early count too, and put off the next one; though never beyond a second.
+    Deltas that came early, or that other events pushed out, count too, and put off the next one; though never beyond a
+    second.
     """
 
     def __init__(self, max_hz: int) -> None:
         self._interval_s = 1 / max_hz
-        self.due = 0.0
+        self._due = 0.0
+
+    @property
+    def due(self) -> float:
+        return self._due - EARLY_S
 
     def count(self) -> None:
         now = asyncio.get_running_loop().time()
-        self.due = min(max(self.due, now) + self._interval_s, now + 1.0)
+        self._due = min(max(self._due, now) + self._interval_s, now + 1.0)
 
 
 class _Tail:
@@ -127,7 +131,7 @@ class _Tail:
         Raises:
             ValidationFailed: the cursor is not within the log.
         """
-        page = await self._query(self._look)
+        page = await retried(self._look, GIVE_UP_S)
         self._behind = len(page) == PAGE_EVENTS
         here = page.pop(0) if page and page[0].seq == self._cursor else None
         if here is not None and isinstance(here.body, RunFinished):
@@ -136,11 +140,12 @@ class _Tail:
         self._unread = page
         return False
 
-    async def _look(self, connection: Connection) -> list[LoggedEvent]:
+    async def _look(self, _again: bool) -> list[LoggedEvent]:
         """A page that begins with the event at the cursor."""
-        page = await read(connection, self._run_id, self._cursor - 1, PAGE_EVENTS) if self._cursor >= 0 else []
+        page = await self._read(self._cursor - 1) if self._cursor >= 0 else []
         if not page and self._cursor != 0:
-            newest = await last_seq(connection, self._run_id)
+            async with transaction([self._workspace_id]) as connection:
+                newest = await last_seq(connection, self._run_id)
             raise ValidationFailed(f"after must be from 0 to {newest}, the newest event's number.", ("after",))
         return page
 
@@ -185,7 +190,7 @@ class _Tail:
         return fresh
 
     async def _read_page(self) -> list[LoggedEvent]:
-        page = await self._query(lambda connection: read(connection, self._run_id, self._cursor, PAGE_EVENTS))
+        page = await retried(lambda _again: self._read(self._cursor), GIVE_UP_S)
         self._behind = len(page) == PAGE_EVENTS
         self._advance(page)
         return page
@@ -195,12 +200,8 @@ class _Tail:
             self._cursor = page[-1].seq
         self._put_off_poll()
 
-    async def _query(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
-        async def attempt(_again: bool) -> T:
-            async with transaction([self._workspace_id]) as connection:
-                return await ask(connection)
-
-        return await retried(attempt, GIVE_UP_S)
+    async def _read(self, after: int) -> list[LoggedEvent]:
+        return await read(self._run_id, self._workspace_id, after, PAGE_EVENTS)
 
     def _put_off_poll(self) -> None:
         self._poll_at = self._clock() + poll_s(self._bus) * self._poll_factor

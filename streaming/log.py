@@ -4,12 +4,14 @@ The events of a run are numbered 1, 2, 3 ... without a gap, and what is not comm
 only tells that there is more to read, and saves reading it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from core.events import LoggedEvent, RunRewound, StepStarted, TextDelta
-from models.database import Connection, fetch
+from models.database import Reader, fetch, look_up, scope_of, write_log
 from models.writes import Writes
 from streaming.bus import Bus
 from streaming.codec import decode_body, encode_body, encode_events
@@ -22,16 +24,23 @@ INSERT INTO run_events ({_COLUMNS})
 SELECT run_id, seq, first_seq, $8, step_id, type, payload, at
 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[], $7::timestamptz[])
     AS event (run_id, seq, first_seq, step_id, type, payload, at)
+WHERE true
 """
 
-# The share lock holds off whoever is about to raise the epoch until we committed, and waits for one who already did.
+# A transaction by itself, which sets its scope before it reads a run: that is joined to the scope, and its order and
+# its locks keep the planner from taking it apart. The share lock holds off whoever is about to raise the epoch until we
+# committed, and waits for one who already did.
 _INSERT_OWNED = f"""
-WITH event AS (
+WITH scope AS MATERIALIZED (
+    SELECT set_config('app.workspace_ids', $9, true) IS NOT NULL AS is_set
+), event AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[], $7::timestamptz[],
         $8::int[]) AS event (run_id, seq, first_seq, step_id, type, payload, at, epoch)
 ), owned AS (
-    SELECT id, epoch, workspace_id FROM runs
-    WHERE (id, epoch) IN (SELECT run_id, epoch FROM event) ORDER BY id FOR SHARE {{locked}}
+    SELECT run.* FROM scope CROSS JOIN LATERAL (
+        SELECT id, epoch, workspace_id FROM runs
+        WHERE scope.is_set AND (id, epoch) IN (SELECT run_id, epoch FROM event) ORDER BY id FOR SHARE {{locked}}
+    ) AS run
 ), written AS (
     INSERT INTO run_events ({_COLUMNS})
     SELECT run_id, seq, first_seq, workspace_id, step_id, type, payload, at
@@ -43,10 +52,20 @@ SELECT id, epoch FROM owned
 
 _SELECT = "SELECT run_id, seq, first_seq, step_id, type, payload::text, at FROM run_events WHERE run_id = $1"
 
+# Sets its scope by itself, before it reads: that is joined to the scope, and its limit keeps the planner from taking it
+# apart.
+_SELECT_PAGE = f"""
+SELECT event.*
+FROM (SELECT set_config('app.workspace_ids', $2, true) IS NOT NULL AS is_set) AS scope
+CROSS JOIN LATERAL ({_SELECT} AND scope.is_set AND seq > $3 ORDER BY seq LIMIT $4) AS event
+ORDER BY event.seq
+"""
+
 Ownership = tuple[UUID, int]
 """A run's id, and the epoch in which its writer owns it."""
 
 
+@lru_cache(maxsize=4096)
 def channel(run_id: UUID) -> str:
     """The bus's channel for the events of a run."""
     return f"run:{run_id}"
@@ -67,9 +86,10 @@ def write_events(writes: Writes, workspace_id: UUID, events: Sequence[LoggedEven
 
 
 async def insert_owned(
-    connection: Connection, batch: Sequence[tuple[LoggedEvent, int]], *, skip_locked: bool, in_doubt: bool
+    batch: Sequence[tuple[LoggedEvent, int]], workspace_ids: Iterable[UUID], *, skip_locked: bool, in_doubt: bool
 ) -> set[Ownership]:
-    """Write those of the events whose run is still in the epoch that stands beside them; which these are is returned.
+    """Write, in a transaction of its own, those of the events whose run is one of these workspaces' and still in the
+    epoch that stands beside them; which these are is returned.
 
     ``skip_locked``: leave out the runs that somebody else has locked, instead of waiting. ``in_doubt``: an attempt that
     failed may have been committed all the same, so what is there already is left as it is.
@@ -77,35 +97,39 @@ async def insert_owned(
     sql = _INSERT_OWNED.format(
         locked="SKIP LOCKED" if skip_locked else "", conflict="ON CONFLICT (run_id, seq) DO NOTHING" if in_doubt else ""
     )
-    rows = await fetch(connection, sql, *_columns([event for event, _ in batch]), [epoch for _, epoch in batch])
+    columns, epochs = _columns([event for event, _ in batch]), [epoch for _, epoch in batch]
+    rows = await write_log(sql, *columns, epochs, scope_of(workspace_ids), may_wait=not skip_locked)
     return {(row["id"], row["epoch"]) for row in rows}
 
 
-async def read(connection: Connection, run_id: UUID, after: int, limit: int) -> list[LoggedEvent]:
-    """Up to ``limit`` events of a run that come after number ``after``, in order."""
-    return await _read(connection, f"{_SELECT} AND seq > $2 ORDER BY seq LIMIT $3", run_id, after, limit)
+async def read(run_id: UUID, workspace_id: UUID, after: int, limit: int) -> list[LoggedEvent]:
+    """Up to ``limit`` events of a run of the workspace that come after number ``after``, in order. A transaction by
+    itself.
+    """
+    return _events(await look_up(_SELECT_PAGE, run_id, scope_of([workspace_id]), after, limit))
 
 
-async def last_seq(connection: Connection, run_id: UUID) -> int:
+async def last_seq(connection: Reader, run_id: UUID) -> int:
     """The number of a run's newest event; 0 when there is none."""
     rows = await fetch(connection, "SELECT coalesce(max(seq), 0) AS last FROM run_events WHERE run_id = $1", run_id)
     return int(rows[0]["last"])
 
 
-async def step_started_seq(connection: Connection, run_id: UUID, step_id: UUID) -> int:
+async def step_started_seq(connection: Reader, run_id: UUID, step_id: UUID) -> int:
     """The number of the event that tells of a step's beginning."""
     sql = "SELECT min(seq) AS seq FROM run_events WHERE run_id = $1 AND step_id = $2 AND type = $3"
     [row] = await fetch(connection, sql, run_id, step_id, StepStarted.__name__)
     return int(row["seq"])
 
 
-async def standing_text(connection: Connection, run_id: UUID) -> StandingText:
+async def standing_text(connection: Reader, run_id: UUID) -> StandingText:
     """What a run has said so far."""
     types = [TextDelta.__name__, RunRewound.__name__]
-    return StandingText(await _read(connection, f"{_SELECT} AND type = ANY($2) ORDER BY seq", run_id, types))
+    rows = await fetch(connection, f"{_SELECT} AND type = ANY($2) ORDER BY seq", run_id, types)
+    return StandingText(_events(rows))
 
 
-async def _read(connection: Connection, sql: str, *values: object) -> list[LoggedEvent]:
+def _events(rows: Iterable[Mapping[str, Any]]) -> list[LoggedEvent]:
     return [
         LoggedEvent(
             run_id=row["run_id"],
@@ -115,7 +139,7 @@ async def _read(connection: Connection, sql: str, *values: object) -> list[Logge
             step_id=row["step_id"],
             body=decode_body(row["type"], row["payload"]),
         )
-        for row in await fetch(connection, sql, *values)
+        for row in rows
     ]
 
 

@@ -29,6 +29,8 @@ class Subscription:
         self._bytes = 0
         self._missed = False
         self._waiting: asyncio.Future[bool] | None = None
+        self._deadline = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
     def deliver(self, message: bytes | Missed) -> None:
         """Queue a message; for the bus alone. Never waits."""
@@ -54,6 +56,12 @@ class Subscription:
             return Missed()
         return self._take()
 
+    def close(self) -> None:
+        """Forget about time; for the bus alone, and once nobody waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     async def _wait(self, deadline: float) -> bool:
         """Until a message comes; false where none has by ``deadline``. Without asyncio's time-outs, which cost more
         than all else that is done for a message.
@@ -61,15 +69,33 @@ class Subscription:
         loop = asyncio.get_running_loop()
         if deadline <= loop.time():
             return False
+        self._deadline = deadline
+        self._set_timer(loop)
         self._waiting = loop.create_future()
-        timer = None if deadline == math.inf else loop.call_at(deadline, self._wake, False)
         try:
             # Not by the clock: timers may be some tenths of a millisecond ahead of it.
             return await self._waiting
         finally:
             self._waiting = None
-            if timer is not None:
-                timer.cancel()
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have a timer that goes off by the deadline. One that does so earlier will do: then it is set anew, which is
+        seldom, as most who wait get a message long before.
+        """
+        if self._deadline == math.inf or (self._timer is not None and self._timer.when() <= self._deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._deadline, self._ring, loop, self._deadline)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        self._timer = None
+        if self._waiting is None:
+            return
+        if self._deadline <= at:
+            self._wake(False)
+        else:
+            self._set_timer(loop)
 
     def _wake(self, has_come: bool) -> None:
         if self._waiting is not None and not self._waiting.done():

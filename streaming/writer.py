@@ -1,6 +1,6 @@
 """Writing runs' events: one task of the process stores what all its runs have to say, many events a statement.
 
-While one insert is on its way, and for some milliseconds at least, what comes in the meantime is gathered for the next:
+While one insert is on its way, and until the next tick at least, what comes in the meantime is gathered for the next:
 an idle system stores a word as soon as it was said, a busy one stores more at once.
 """
 
@@ -16,7 +16,8 @@ import structlog
 
 from core.errors import LogUnavailable, RunLost, SynapseError
 from core.events import LoggedEvent, ReasoningDelta, RunEventBody, TextDelta
-from models.database import Connection, is_transient, transaction
+from core.ticks import TICK_S, nearest_tick
+from models.database import Reader, is_transient
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
 from streaming.deltas import StandingText, grown
@@ -25,8 +26,8 @@ from streaming.retry import retried
 
 ROOM_CHARS = 64 * 1024
 """How much of one run may wait to be stored before `RunWriter.room` holds up who appends."""
-GATHER_S = 0.008
-"""The least time from the beginning of one insert to that of the next: what comes meanwhile shares it."""
+GATHER_S = TICK_S
+"""From the beginning of one insert to that of the next, to the nearest tick: what comes meanwhile shares it."""
 GIVE_UP_S = 30.0
 
 _log = structlog.get_logger(__name__)
@@ -76,7 +77,7 @@ class EventLog:
         while True:
             await self._filled.wait()
             await self._gather(next_at)
-            next_at = now() + GATHER_S
+            next_at = nearest_tick(now() + GATHER_S)
             self._filled.clear()
             if batch := [writer for writer in self._unsettled if writer.take()]:
                 await self._store(batch)
@@ -87,6 +88,8 @@ class EventLog:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
                     await self._awaited.wait()
+            # Those who woke at this very tick may have something to say, too.
+            await asyncio.sleep(0)
         self._awaited.clear()
 
     async def _store(self, batch: Sequence["RunWriter"]) -> None:
@@ -99,7 +102,7 @@ class EventLog:
         except Exception as error:
             if is_transient(error):
                 for writer in batch:
-                    await self._drop(writer, _unavailable(error))
+                    self._drop(writer, _unavailable(error))
                 return
             owned = set()
         for writer in batch:
@@ -112,39 +115,39 @@ class EventLog:
         try:
             owned = await self._insert([writer], skip_locked=False)
         except Exception as error:
-            await self._drop(writer, _unavailable(error))
+            self._drop(writer, _unavailable(error))
             return
         if owned:
             await self._settle(writer)
         else:
-            await self._drop(writer, RunLost("Another process owns the run now."))
+            self._drop(writer, RunLost("Another process owns the run now."))
 
     async def _insert(self, batch: Sequence["RunWriter"], *, skip_locked: bool) -> set[Ownership]:
         """Insert what is in flight; which of it was owned is returned."""
         events = [(event, writer.epoch) for writer in batch for event in writer.in_flight]
+        workspace_ids = {writer.workspace_id for writer in batch}
 
         async def attempt(again: bool) -> set[Ownership]:
             for writer in batch:
                 writer.in_doubt |= again
             in_doubt = any(writer.in_doubt for writer in batch)
-            async with transaction({writer.workspace_id for writer in batch}) as connection:
-                return await insert_owned(connection, events, skip_locked=skip_locked, in_doubt=in_doubt)
+            return await insert_owned(events, workspace_ids, skip_locked=skip_locked, in_doubt=in_doubt)
 
         return await retried(attempt, self._give_up_s)
 
     async def _settle(self, writer: "RunWriter") -> None:
         await publish(self._bus, writer.in_flight)
-        await writer.settle()
+        writer.settle()
         del self._unsettled[writer]
         if writer.has_pending:
             self.notice(writer)
 
-    async def _drop(self, writer: "RunWriter", failure: SynapseError) -> None:
+    def _drop(self, writer: "RunWriter", failure: SynapseError) -> None:
         _log.warning(
             "a run's events are not stored", run_id=str(writer.run_id), failure=repr(failure.__cause__ or failure)
         )
         del self._unsettled[writer]
-        await writer.fail(failure)
+        writer.fail(failure)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         # In an empty context: one that is begun in a transaction would otherwise take its connection for its own.
@@ -171,10 +174,12 @@ class RunWriter:
         self._last_seq = self._stored_seq = 0
         self._pending: list[LoggedEvent] = []
         self._pending_chars = 0
+        self._has_spoken = False
         self._failure: SynapseError | None = None
-        self._moved = asyncio.Condition()
+        # Set, and done with, once something changes for those who wait; there is none while nobody does.
+        self._moved: asyncio.Event | None = None
 
-    async def open(self, connection: Connection) -> None:
+    async def open(self, connection: Reader) -> None:
         """Go on where the log ends, in a transaction that holds the run's lock and has seen that this is its epoch."""
         if self.epoch > 1:
             self._last_seq = await last_seq(connection, self.run_id)
@@ -216,6 +221,10 @@ class RunWriter:
             self._last_seq += 1
             self._pending.append(LoggedEvent(self.run_id, self._last_seq, self._last_seq, at, step_id, body))
             self._log.notice(self)
+            if not self._has_spoken:
+                self._has_spoken = True
+                # Somebody who has asked waits for the first word more than for any other.
+                self._log.hurry()
         self.text.add_body(body, step_id, self._last_seq)
 
     async def flush(self) -> None:
@@ -266,25 +275,27 @@ class RunWriter:
         self.in_doubt = False
         return True
 
-    async def settle(self) -> None:
+    def settle(self) -> None:
         """For the log: what was in flight is stored."""
         self._stored_seq = self.in_flight[-1].seq
         self.in_flight = []
-        await self._announce()
+        self._announce()
 
-    async def fail(self, failure: SynapseError) -> None:
+    def fail(self, failure: SynapseError) -> None:
         """For the log: nothing more will be stored."""
         self._failure = failure
         self.in_flight, self._pending = [], []
-        await self._announce()
+        self._announce()
 
-    async def _announce(self) -> None:
-        async with self._moved:
-            self._moved.notify_all()
+    def _announce(self) -> None:
+        if self._moved is not None:
+            self._moved.set()
+            self._moved = None
 
     async def _wait_until(self, reached: Callable[[], bool]) -> None:
-        async with self._moved:
-            await self._moved.wait_for(lambda: self._failure is not None or reached())
+        while self._failure is None and not reached():
+            self._moved = self._moved or asyncio.Event()
+            await self._moved.wait()
         if self._failure is not None:
             raise self._failure
 

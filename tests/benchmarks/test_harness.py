@@ -39,13 +39,17 @@ async def test_a_stream_is_read_to_its_end_and_timed(tmp_path: Path) -> None:
     ids=["no end", "no beginning", "one doubled", "one lost", "one too many", "half a token"],
 )
 def test_a_wrong_text_is_noticed(texts: tuple[str, ...]) -> None:
-    received = Received()
     with pytest.raises(Wrong):
-        _take_all(received, texts)
+        _take_all(Received(_read), texts)
+
+
+def test_a_text_that_nothing_proves_is_noticed() -> None:
+    with pytest.raises(Wrong):
+        _take_all(Received(_read, is_proven=False), TOKENS)
 
 
 def test_a_right_text_may_come_in_any_pieces_of_whole_tokens() -> None:
-    received = Received()
+    received = Received(_read)
     _take_all(received, ["".join(TOKENS[:5]), TOKENS[5], "".join(TOKENS[6:])])
     assert len(received.times) == len(TOKENS)
 
@@ -149,5 +153,9 @@ def _copy(page: str, folder: Path) -> Path:
 
 def _take_all(received: Received, texts: tuple[str, ...] | list[str]) -> None:
     for text in texts:
-        received.take(text, at=0.0)
-    received.end()
+        received.keep(text.encode(), 0.0)
+    received.check()
+
+
+def _read(received: Received, message: bytes, at: float) -> None:
+    received.take(message.decode(), at)

@@ -156,5 +156,5 @@ async def test_only_the_columns_that_are_asked_for_are_read(
     fragment = "fragment F on Run { at: createdAt }" if "...F" in asked else ""
     query = f"query ($id: ID!) {{ workspace(id: $id) {{ runs {{ {asked} }} }} }} {fragment}"
     statement = await read(member, caplog, query, variables["id"])
-    read_ones = {column for column in Run.columns() if f'"{column}"' in statement.partition('FROM "runs"')[0]}
-    assert read_ones == (columns or Run.columns())
+    read_ones = {column for column in Run.column_names() if f'"{column}"' in statement.partition('FROM "runs"')[0]}
+    assert read_ones == (columns or Run.column_names())

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from providers.catalogue import CatalogueEntry, ModelName, ProviderName
 from providers.registry import Providers
 from providers.scripted import Script, ScriptedProvider, ScriptStep
 from services import runs
+from services.doorbell import Doorbell
 from services.runs import RunRequest
 from streaming.bus import Bus
 from streaming.follow import follow
@@ -71,6 +72,7 @@ async def executing(
     scripts: Mapping[str, Script],
     listed: Sequence[CatalogueEntry] = (),
     grace_s: float = 0.0,
+    doorbell: Doorbell | None = None,
     **overrides: Any,
 ) -> AsyncIterator[Executor]:
     """An executor that takes runs within the block; ``overrides`` are settings."""
@@ -79,7 +81,7 @@ async def executing(
     providers = ScriptedModels(settings, scripts, listed)
     log = EventLog(bus, give_up_s=5.0)
     await log.start()
-    executor = Executor(settings, providers, bus, log)
+    executor = Executor(settings, providers, bus, log, doorbell or Doorbell())
     await executor.start()
     try:
         yield executor
@@ -95,6 +97,7 @@ class Lab:
 
     principal: Principal
     bus: Bus
+    doorbell: Doorbell = field(default_factory=Doorbell)
 
     @property
     def workspace_id(self) -> UUID:
@@ -115,7 +118,7 @@ class Lab:
 
     async def start(self, agent: Agent, message: str = "Hello", **request: Any) -> Run:
         """Start a run; ``request`` as in `RunRequest`."""
-        started = await runs.start(self.principal, self.bus, RunRequest(agent.id, message, **request))
+        started = await runs.start(self.principal, self.bus, self.doorbell, RunRequest(agent.id, message, **request))
         return started.run
 
     async def run(self, run: Run) -> Run:

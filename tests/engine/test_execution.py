@@ -6,6 +6,7 @@ import pytest
 
 from core.ids import new_id
 from engine.execution import CancelRequested, Execution
+from models.runs import Run
 from services.claims import Claim
 from streaming.bus import Bus
 from streaming.writer import EventLog
@@ -28,7 +29,7 @@ class Reader:
 
 @pytest.fixture
 def execution() -> Execution:
-    claim = Claim(new_id(), new_id(), epoch=1, lost_workers=0)
+    claim = Claim(Run(id=new_id(), workspace_id=new_id(), epoch=1), opens_thread=True)
     log = EventLog(Bus.from_url(None))
     return Execution(claim, log.writer(claim.run_id, claim.workspace_id, claim.epoch))
 

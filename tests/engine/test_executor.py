@@ -6,16 +6,21 @@ from typing import Any
 
 import pytest
 
-from core.events import ModelEvent, RunRewound, TextDelta
+from core.events import ModelEvent, RunEventBody, RunFinished, RunRewound, TextDelta
 from engine import executor as executor_module
 from engine.executor import MOST_BEGINNING
+from models import database
 from models.notifications import Notification
 from models.runs import Run, RunStatus
 from providers.port import ModelRequest
 from providers.scripted import Script
 from services import claims
 from services.claims import Claim
-from tests.engine.lab import STOP, Lab, execute_sql, executing, make_lab, saying, until
+from streaming.bus import Bus
+from streaming.codec import decode_events
+from streaming.log import channel
+from tests.engine.lab import PATIENCE_S, STOP, Lab, execute_sql, executing, make_lab, saying, until
+from tests.servers.postgres_proxy import PostgresProxy
 
 SLOW = saying(*(["word "] * 20), pause_s=0.05)
 
@@ -42,6 +47,44 @@ class Gate:
             return self.inside == count
 
         return is_so
+
+
+async def test_a_run_takes_few_messages_to_the_database(url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor_module, "SWEEP_S", 600.0)
+    agent, scripts = await lab.agent("scripted/gate"), {"gate": Gate()}
+    until_it_speaks, until_it_ends = [], []
+    async with PostgresProxy(url) as proxy:
+        await database.close()
+        await database.connect(proxy.url, pool_size=1)
+        try:
+            async with executing(url, lab.bus, scripts, doorbell=lab.doorbell):
+                for _ in range(4):
+                    before = proxy.messages
+                    run = await lab.start(agent)
+                    await until_it_is_told(lab.bus, run, TextDelta)
+                    until_it_speaks.append(proxy.messages - before)
+                    scripts["gate"].opened.set()
+                    await until_it_is_told(lab.bus, run, RunFinished)
+                    await asyncio.sleep(0.2)
+                    until_it_ends.append(proxy.messages - before)
+                    scripts["gate"].opened.clear()
+        finally:
+            await database.close()
+            await database.connect(url, pool_size=10)
+    # Two start it, three claim it, one begins it and one stores what it says; others may be told meanwhile. One ends
+    # it, and one looks for more. The first ones prepare all of that.
+    assert until_it_speaks[-1] <= 8
+    assert until_it_ends[-1] <= 10
+
+
+async def until_it_is_told(bus: Bus, run: Run, kind: type[RunEventBody]) -> None:
+    """Wait until an event of that kind is stored, by the bus, which takes no look at the database."""
+    async with asyncio.timeout(PATIENCE_S), bus.subscribe(channel(run.id)) as told:
+        while True:
+            message = await told.get()
+            assert isinstance(message, bytes)
+            if any(isinstance(event.body, kind) for event in decode_events(message)):
+                return
 
 
 async def test_no_more_runs_at_once_than_it_may(url: str, lab: Lab) -> None:

@@ -3,19 +3,24 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tortoise.exceptions import OperationalError
 
+from core.events import LoggedEvent, TextDelta
 from core.ids import new_id
+from models import writes as writes_module
 from models.base import Row
-from models.database import Connection, IntegrityError, fetch, transaction
+from models.database import Connection, IntegrityError, fetch, reading, transaction
 from models.llm_calls import LlmCall, LlmCallStatus
 from models.run_steps import RunStep, StepKind, StepStatus
 from models.runs import Run, RunStatus
 from models.threads import Message, MessageRole, Thread
 from models.writes import Writes
+from streaming.log import last_seq, write_events
 from tests.streaming.runs import make_run
 
 pytestmark = pytest.mark.usefixtures("pool")
@@ -119,6 +124,57 @@ async def test_when_one_write_fails_none_is_done() -> None:
             await writes.send(connection)
     async with transaction([run.workspace_id]):
         assert (await stored(run))["epoch"] == 1
+
+
+async def test_writes_that_are_sent_alone_are_all_done_or_none() -> None:
+    run = await make_run()
+    scope = reading([run.workspace_id])
+
+    def thread_and_message(run_id: UUID) -> tuple[Thread, Writes]:
+        thread, writes = Thread(workspace_id=run.workspace_id, title="New"), Writes()
+        said: dict[str, Any] = {"position": 9, "role": MessageRole.USER, "text": "Hi"}
+        writes.insert(Message(workspace_id=run.workspace_id, thread_id=thread.id, run_id=run_id, **said))
+        writes.insert(thread)
+        return thread, writes
+
+    thread, writes = thread_and_message(run.id)
+    assert not await writes.send_alone(scope, "SELECT id FROM runs WHERE id = $1 AND epoch = $2", run.id, run.epoch + 1)
+    assert await Thread.read(scope, "WHERE id = $1", thread.id) == []
+    assert await writes.send_alone(scope, "SELECT id FROM runs WHERE id = $1 AND epoch = $2", run.id, run.epoch)
+    assert [row.title for row in await Thread.read(scope, "WHERE id = $1", thread.id)] == ["New"]
+    assert [row.text for row in await Message.read(scope, "WHERE thread_id = $1", thread.id)] == ["Hi"]
+    # The message is there already.
+    thread, writes = thread_and_message(run.id)
+    with pytest.raises(IntegrityError):
+        await writes.send_alone(scope)
+    assert await Thread.read(scope, "WHERE id = $1", thread.id) == []
+    thread, writes = thread_and_message(new_id())
+    with pytest.raises(OperationalError, match="row-level security"):
+        await writes.send_alone(reading([(await make_run()).workspace_id]))
+    assert await Thread.read(scope, "WHERE id = $1", thread.id) == []
+    assert await writes.send_alone(scope)
+    assert len(await Thread.read(scope, "WHERE id = $1", thread.id)) == 1
+
+
+@pytest.mark.parametrize("without", ["nestloop", "hashjoin", "mergejoin", "material", "seqscan", "indexscan"])
+@pytest.mark.parametrize("plan", ["force_custom_plan", "force_generic_plan"])
+async def test_writes_that_are_sent_alone_have_the_scope_set_before_any_of_them_whatever_the_plan(
+    monkeypatch: pytest.MonkeyPatch, without: str, plan: str
+) -> None:
+    run = await make_run()
+    scope, writes, thread = reading([run.workspace_id]), Writes(), Thread(workspace_id=run.workspace_id, title="New")
+    writes.update(run, {"output_text": plan})
+    writes.insert(thread)
+    write_events(writes, run.workspace_id, [LoggedEvent(run.id, 2, 2, AT, None, TextDelta("Hi"))])
+    async with transaction() as connection:
+        await fetch(connection, f"SET LOCAL enable_{without} = off")
+        await fetch(connection, f"SET LOCAL plan_cache_mode = {plan}")
+        with monkeypatch.context() as here:
+            here.setattr(writes_module, "look_up", partial(fetch, connection))
+            assert await writes.send_alone(scope, "SELECT id FROM runs WHERE id = $1 FOR NO KEY UPDATE", run.id)
+    assert [row.output_text for row in await Run.read(scope, "WHERE id = $1", run.id)] == [plan]
+    assert len(await Thread.read(scope, "WHERE id = $1", thread.id)) == 1
+    assert await last_seq(scope, run.id) == 2
 
 
 async def test_rows_of_other_tenants_are_neither_read_nor_written() -> None:

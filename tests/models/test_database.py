@@ -12,7 +12,16 @@ import pytest
 from tortoise.exceptions import OperationalError
 
 from models import database
-from models.database import IntegrityError, fetch, is_transient, look_up, transaction
+from models.database import (
+    APP_ROLE,
+    IntegrityError,
+    fetch,
+    is_transient,
+    look_up,
+    reading,
+    transaction,
+    write_log,
+)
 from tests.servers.postgres_proxy import PostgresProxy
 
 POOL_SIZE = 3
@@ -129,6 +138,27 @@ async def test_only_what_another_attempt_may_cure_is_transient() -> None:
     assert not any(map(is_transient, [IntegrityError(), OperationalError(), ValueError()]))
 
 
+async def test_who_writes_the_log_has_a_connection_whatever_others_do(proxy: PostgresProxy) -> None:
+    release = asyncio.Event()
+
+    async def hold() -> None:
+        async with transaction():
+            with pytest.raises(RuntimeError, match="nest"):
+                await write_log("SELECT 1", may_wait=False)
+            await release.wait()
+
+    holding = [asyncio.create_task(hold()) for _ in range(POOL_SIZE)]
+    async with asyncio.timeout(5):
+        assert await write_log("SELECT current_user::text AS role", may_wait=False) == [{"role": APP_ROLE}]
+        for statement in (one(), write_log("SELECT 1", may_wait=True)):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await statement
+        release.set()
+        await asyncio.gather(*holding)
+    await all_at_once()
+
+
 @pytest.mark.parametrize("times", [1, 2, 3])
 async def test_a_transaction_that_is_cancelled_at_any_moment_is_no_error(
     pool: None, caplog: pytest.LogCaptureFixture, times: int
@@ -159,6 +189,29 @@ async def test_a_lone_statement_sees_what_it_sets_for_itself_and_leaves_nothing(
     async with transaction():
         with pytest.raises(RuntimeError, match="transaction"):
             await look_up("SELECT 1")
+
+
+async def test_who_reads_alone_sees_the_scope_and_leaves_nothing_of_it(pool: None) -> None:
+    now = "SELECT current_setting('app.workspace_ids', true) AS workspace_ids, $1::int AS number"
+    ids = [uuid4(), uuid4()]
+    assert await fetch(reading(ids), now, 7) == [{"workspace_ids": f"{ids[0]},{ids[1]}", "number": 7}]
+    assert await fetch(reading([]), now, 7) == [{"workspace_ids": "", "number": 7}]
+    [found] = await look_up(now, 7)
+    assert not found["workspace_ids"]
+    with pytest.raises(OperationalError):
+        await fetch(reading(ids), "SELECT 1 / $1::int", 0)
+    [found] = await look_up(now, 7)
+    assert not found["workspace_ids"]
+
+
+async def test_what_is_read_alone_takes_one_message_to_the_server(proxy: PostgresProxy) -> None:
+    async def messages() -> int:
+        before = proxy.messages
+        assert await fetch(reading([uuid4()]), "SELECT id FROM workspaces WHERE slug = $1", "-") == []
+        return proxy.messages - before
+
+    # The first ones prepare it.
+    assert [await messages() for _ in range(5)][-1] == 1
 
 
 async def test_a_lone_statement_gives_its_connection_back_when_it_fails(proxy: PostgresProxy) -> None:

@@ -8,8 +8,8 @@ from tortoise.exceptions import OperationalError
 
 from core.principals import Principal
 from models.agents import Agent
-from models.database import as_seen_by, fetch, is_transient, seen_by, transaction
-from models.reads import Reads, SeenBy
+from models.database import Reader, fetch, is_transient, reading, reading_as, seen_by, transaction
+from models.reads import Reads
 from models.runs import Run
 from models.threads import Thread
 from models.users import User
@@ -43,7 +43,7 @@ async def fail(reads: Reads) -> None:
 
 async def test_all_turns_are_in_one_transaction_and_see_its_scope() -> None:
     run, other = await make_run(), await make_run()
-    reads = Reads(lambda: transaction([run.workspace_id]))
+    reads = Reads(lambda: transaction([run.workspace_id]), lambda: reading([run.workspace_id]))
     first = await which(reads)
     async with reads.turn():
         assert [thread.id for thread in await Thread.all()] == [run.thread_id]
@@ -54,12 +54,12 @@ async def test_all_turns_are_in_one_transaction_and_see_its_scope() -> None:
     async with reads.turn():
         assert await Thread.filter(id=added.id).exists()
     await reads.close()
-    assert await Reads(transaction).close() is None  # type: ignore[func-returns-value]  # nothing was read
+    assert await Reads(transaction, lambda: reading([])).close() is None  # type: ignore[func-returns-value]  # nothing was read
 
 
 async def test_a_turn_that_fails_spoils_no_other() -> None:
     workspace_id = await make_workspace()
-    reads = Reads(lambda: transaction([workspace_id]))
+    reads = Reads(lambda: transaction([workspace_id]), lambda: reading([workspace_id]))
     first = await which(reads)
     done = await asyncio.gather(
         which(reads), fail(reads), which(reads), fail(reads), which(reads), return_exceptions=True
@@ -73,7 +73,7 @@ async def test_a_turn_that_fails_spoils_no_other() -> None:
 
 async def test_a_turn_that_outlives_its_query_ends_the_transaction(proxy: PostgresProxy) -> None:
     for _ in range(POOL_SIZE + 1):
-        reads, inside, go_on = Reads(transaction), asyncio.Event(), asyncio.Event()
+        reads, inside, go_on = Reads(transaction, lambda: reading([])), asyncio.Event(), asyncio.Event()
 
         async def slow(reads: Reads = reads, inside: asyncio.Event = inside, go_on: asyncio.Event = go_on) -> None:
             async with reads.turn():
@@ -90,7 +90,7 @@ async def test_a_turn_that_outlives_its_query_ends_the_transaction(proxy: Postgr
 
 async def test_cancelled_turns_and_lost_connections_cost_the_pool_nothing(proxy: PostgresProxy) -> None:
     for steps in range(40):
-        reads = Reads(transaction)
+        reads = Reads(transaction, lambda: reading([]))
         tasks = [asyncio.create_task(which(reads)) for _ in range(2)]
         for _ in range(steps):
             await asyncio.sleep(0.0001)
@@ -99,7 +99,7 @@ async def test_cancelled_turns_and_lost_connections_cost_the_pool_nothing(proxy:
         assert isinstance(done[1], str)
         await reads.close()
     for statement in ("BEGIN", "SELECT 2 AS lost", "COMMIT;"):
-        reads = Reads(transaction)
+        reads = Reads(transaction, lambda: reading([]))
         proxy.lose_answer_to(statement)
         with pytest.raises(Exception) as failure:  # noqa: PT011  # of many kinds
             await read_and_close(reads)
@@ -121,18 +121,23 @@ async def two_members() -> tuple[Principal, Principal, list[Run]]:
     return mine, other, runs
 
 
+def reads_of(principal: Principal) -> Reads:
+    return Reads(lambda: seen_by(principal), lambda: reading_as(principal))
+
+
 async def test_statements_see_by_themselves_what_a_transaction_sees() -> None:
     mine, other, runs = await two_members()
     # Often enough for PostgreSQL to make a plan for all values.
     for _ in range(8):
         for principal, own in ((mine, runs[0]), (other, runs[1])):
-            for reader in (SeenBy(principal, None), SeenBy(principal, Reads(lambda: seen_by(mine)))):
+            readers: tuple[Reader, ...] = reading_as(principal), reads_of(principal)
+            for reader in readers:
                 for table, key in ((Run, own.id), (Thread, own.thread_id), (Agent, own.agent_id)):
                     assert [row.id for row in await table.read(reader, "WHERE id IS NOT NULL")] == [key]
                 users = await User.read(reader, "WHERE id = ANY($1)", [mine.id, other.id])
                 assert [user.id for user in users] == [principal.id]
     nobody = Principal(mine.subject, {}, mine.proof, mine.expires_at)
-    assert await Run.read(SeenBy(nobody, None), "WHERE id IS NOT NULL") == []
+    assert await Run.read(reading_as(nobody), "WHERE id IS NOT NULL") == []
 
 
 @pytest.mark.parametrize("avoided", ["nestloop", "indexscan", "seqscan", "hashjoin", "material"])
@@ -143,14 +148,14 @@ async def test_their_scope_is_set_before_they_read_however_they_are_planned(avoi
         async with transaction() as connection:
             await fetch(connection, f"SET LOCAL enable_{avoided} = off")
             await fetch(connection, f"SET LOCAL plan_cache_mode = {mode}")
-            statement, values = as_seen_by(mine, sql, [[run.id for run in runs]])
+            statement, values = reading_as(mine).scoped(sql, [[run.id for run in runs]])
             assert [record["id"] for record in await connection.records(statement, values)] == [runs[0].id]
 
 
 async def test_they_leave_no_scope_behind(proxy: PostgresProxy) -> None:
     mine, _, _ = await two_members()
     for _ in range(POOL_SIZE):
-        [found] = await SeenBy(mine, None).records(SETTINGS, ())
+        [found] = await reading_as(mine).records(SETTINGS, ())
         assert dict(found) == {"workspace_ids": str(next(iter(mine.workspace_ids))), "user_id": str(mine.id)}
         async with transaction() as connection:
             assert not any((await fetch(connection, SETTINGS))[0].values())
@@ -160,9 +165,8 @@ async def test_queries_that_read_both_ways_never_wait_for_a_second_connection(pr
     mine, _, _ = await two_members()
 
     async def query() -> list[Any]:
-        reads = Reads(lambda: seen_by(mine))
-        reader = SeenBy(mine, reads)
-        found: list[Any] = await asyncio.gather(*(Thread.read(reader, "WHERE id IS NOT NULL"), which(reads)) * 3)
+        reads = reads_of(mine)
+        found: list[Any] = await asyncio.gather(*(Thread.read(reads, "WHERE id IS NOT NULL"), which(reads)) * 3)
         await reads.close()
         return found
 
@@ -176,11 +180,10 @@ async def test_queries_that_read_both_ways_never_wait_for_a_second_connection(pr
 
 async def test_a_statement_that_fails_spoils_no_other() -> None:
     mine, _, _ = await two_members()
-    reads = Reads(lambda: seen_by(mine))
-    reader = SeenBy(mine, reads)
+    reads = reads_of(mine)
     for _ in range(2):
         with pytest.raises(Exception, match="division by zero"):
-            await reader.records("SELECT 1 / 0", ())
-        assert len(await Thread.read(reader, "WHERE id IS NOT NULL")) == 1
+            await reads.records("SELECT 1 / 0", ())
+        assert len(await Thread.read(reads, "WHERE id IS NOT NULL")) == 1
         await which(reads)
     await reads.close()

@@ -61,7 +61,7 @@ async def test_every_column_of_every_table_is_what_tortoise_makes_of_it() -> Non
     for table in tables():
         for record in await records(table, record_class(table)):
             expected = table._init_from_db(**dict(record.items()))
-            assert vars(table._of_record(record)) == vars(expected)
+            assert vars(table.of_record(record)) == vars(expected)
             for column in table._meta.db_fields:
                 value, of_row = getattr(record, column), getattr(expected, column)
                 assert (value, str(value), type(value)) == (of_row, str(of_row), type(of_row)), (table, column)

@@ -4,7 +4,7 @@ import pytest
 
 from core.ids import new_id
 from core.permissions import Role
-from models.database import APP_ROLE, fetch, open_connection, transaction
+from models.database import APP_ROLE, fetch, open_connection, reading, transaction
 from models.users import User
 from models.workspaces import Membership, Workspace
 
@@ -67,6 +67,24 @@ async def test_without_a_scope_there_are_no_rows() -> None:
         assert await fetch(connection, "SELECT id FROM workspaces") == []
         assert await fetch(connection, "SELECT id FROM users") == []
         assert await fetch(connection, "SELECT id FROM memberships") == []
+
+
+@pytest.mark.parametrize("without", ["nestloop", "hashjoin", "mergejoin", "material", "seqscan", "indexscan"])
+async def test_who_reads_alone_has_the_scope_set_before_anything_is_read_whatever_the_plan(without: str) -> None:
+    ada, lab = await make_tenant()
+    bob, other = await make_tenant()
+    sql = """
+    SELECT w.id, u.id AS user_id FROM workspaces w JOIN memberships m ON m.workspace_id = w.id
+    JOIN users u ON u.id = m.user_id WHERE w.id = ANY($1) ORDER BY w.id
+    """
+    rows = [{"id": lab.id, "user_id": ada.id}, {"id": other.id, "user_id": bob.id}]
+    for workspace_ids, expected in (([], []), ([lab.id], rows[:1]), ([lab.id, other.id], rows)):
+        scoped, values = reading(workspace_ids).scoped(sql, [[lab.id, other.id]])
+        for plan in ("force_custom_plan", "force_generic_plan"):
+            async with transaction() as connection:
+                await fetch(connection, f"SET LOCAL enable_{without} = off")
+                await fetch(connection, f"SET LOCAL plan_cache_mode = {plan}")
+                assert await fetch(connection, scoped, *values) == expected
 
 
 async def test_a_scope_shows_its_workspaces_and_their_members_only() -> None:

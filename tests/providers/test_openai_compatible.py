@@ -217,6 +217,15 @@ class TestSilence:
         async with provider_at(upstream.base_url, idle_timeout_s=0.4) as provider:
             assert finished(await ask(provider, model)).reason is FinishReason.STOP
 
+    async def test_is_nothing_that_nobody_listens_to(self, upstream: Upstream) -> None:
+        model = upstream.serve(text("a", "b").pausing(0.5))
+        async with provider_at(upstream.base_url, idle_timeout_s=0.4) as provider:
+            events = provider.stream(request(model))
+            assert await anext(events) == TextDelta("a")
+            await asyncio.sleep(0.6)
+            assert await anext(events) == TextDelta("b")
+            await events.aclose()
+
     async def test_is_not_broken_by_bytes_that_never_make_a_line(self, upstream: Upstream) -> None:
         trickle = text("a" * 1000).in_writes_of(1).pausing(0.05)
         model = upstream.serve(text("Hello").then(*trickle.steps, after=1))

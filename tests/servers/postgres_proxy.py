@@ -29,6 +29,8 @@ class PostgresProxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.links_made = 0
+        self.messages = 0
+        """How many times it has passed something on to the server."""
         self.url = urlsplit(database_url)._replace(query=f"host={quote(self._directory.name)}").geturl()
 
     async def __aenter__(self) -> "PostgresProxy":
@@ -84,6 +86,7 @@ class PostgresProxy:
 
         def to_server(data: bytes) -> bytes:
             nonlocal awaits_lost_answer
+            self.messages += 1
             if self._losing is not None and self._losing in data:
                 self._losing = None
                 awaits_lost_answer = True

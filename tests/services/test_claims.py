@@ -98,6 +98,37 @@ async def test_the_oldest_runs_come_first_and_of_each_thread_one() -> None:
     assert [claim.run_id for claim in await take(5)] == [run_ids[4]]
 
 
+async def test_a_claim_brings_the_run_and_whether_it_is_the_first_of_its_thread() -> None:
+    lab = await tenant()
+    run_ids = await lab.queue(3, threads=2)
+    taken = await take(3)
+    assert [(claim.run_id, claim.opens_thread) for claim in taken] == [(run_ids[0], True), (run_ids[1], True)]
+    await lab.end(run_ids[0])
+    taken += await take(3)
+    assert [(claim.run_id, claim.opens_thread) for claim in taken[2:]] == [(run_ids[2], False)]
+    for claim in taken:
+        row = await lab.row(claim.run_id)
+        row.status = claim.run.status
+        assert {column: getattr(row, column) for column in Run._meta.db_fields} == {
+            column: getattr(claim.run, column) for column in Run._meta.db_fields
+        }
+        assert (claim.run.status, claim.run.executor_id, claim.run.epoch) == (RunStatus.RUNNING, "ada", 1)
+
+
+async def test_whether_there_is_something_to_claim_is_seen_across_workspaces() -> None:
+    assert not await claims.is_any_queued()
+    lab = await tenant()
+    await (await tenant()).queue(1)
+    await lab.queue(2, threads=1)
+    assert await claims.is_any_queued()
+    assert len(await take(5)) == 2
+    # One waits for its turn.
+    assert await claims.is_any_queued()
+    await lab.end((await lab.running())[0])
+    assert len(await take(5)) == 1
+    assert not await claims.is_any_queued()
+
+
 async def test_no_more_runs_of_a_workspace_or_an_agent_at_once_than_the_limits_let() -> None:
     limits = Limits(per_workspace=5, per_agent=3)
     one = await tenant()
@@ -153,7 +184,7 @@ async def test_a_claim_looks_at_little_of_a_long_queue(database_url: str) -> Non
     assert len(await take(64, limits)) == 8
     [run_id] = await late.queue(1)
     async with transaction(executor=True) as connection:
-        await fetch(connection, claims._PREPARE, 1)
+        await fetch(connection, claims._PREPARE)
         explained = await fetch(connection, f"EXPLAIN (ANALYZE, FORMAT JSON) {claims._CLAIM}", "ada", 64, [], 8, 8)
     plan = orjson.loads(explained[0]["QUERY PLAN"])[0]["Plan"]
     assert await late.running() == [run_id]
@@ -173,7 +204,7 @@ async def test_a_run_that_kills_its_executors_is_told_from_those_that_were_at_ha
     # Each executor is dead as soon as it has begun the deadly run; the others' runs take longer than that.
     for number in range(100):
         taken = {claim.run_id: claim for claim in await take(10, executor_id=f"doomed {number}")}
-        if deadly in taken and taken[deadly].lost_workers == 5:
+        if deadly in taken and taken[deadly].run.lost_workers == 5:
             break
         if deadly in taken:
             killed += 1
@@ -191,4 +222,4 @@ async def test_what_an_executor_hands_back_in_good_order_counts_for_nothing() ->
     for _ in range(7):
         [claim] = await take(1)
         assert await claims.requeue_others("ada", working_on=()) == [run_id]
-    assert (claim.epoch, claim.lost_workers) == (7, 0)
+    assert (claim.epoch, claim.run.lost_workers) == (7, 0)

@@ -20,8 +20,10 @@ from models.database import fetch, transaction
 from models.runs import Run, RunStatus
 from models.threads import Message, Thread
 from services import runs
+from services.doorbell import Doorbell
 from services.runs import MAX_MESSAGE_BYTES, BusyPolicy, RunRequest
 from streaming.bus import Bus
+from tests.engine.lab import until
 from tests.servers.postgres_proxy import PostgresProxy
 from tests.services.tenants import make_member, make_workspace
 from tests.streaming.runs import stored
@@ -76,7 +78,7 @@ async def refused(principal: Principal, bus: Bus, request: RunRequest, error: ty
     """The error that starting raises, having written nothing."""
     before = await counts(principal.workspace_ids[0])
     with pytest.raises(error) as raised:
-        await runs.start(principal, bus, replace(request, idempotency_key="key"))
+        await runs.start(principal, bus, Doorbell(), replace(request, idempotency_key="key"))
     assert await counts(principal.workspace_ids[0]) == before
     return raised.value
 
@@ -84,7 +86,7 @@ async def refused(principal: Principal, bus: Bus, request: RunRequest, error: ty
 async def test_a_run_is_queued_with_all_that_belongs_to_it(editor: Principal, bus: Bus) -> None:
     agent = await agent_of(editor)
     request = RunRequest(agent.id, "  What is\n\n up? ", metadata={"a": [1, None]})
-    started = await runs.start(editor, bus, request)
+    started = await runs.start(editor, bus, Doorbell(), request)
     assert not started.replayed
     async with transaction(editor.workspace_ids):
         run = await Run.get(id=started.run.id)
@@ -101,7 +103,7 @@ async def test_a_run_is_queued_with_all_that_belongs_to_it(editor: Principal, bu
 
 
 async def test_a_long_message_gives_a_short_title(editor: Principal, bus: Bus) -> None:
-    started = await runs.start(editor, bus, RunRequest((await agent_of(editor)).id, "wörd " * 100))
+    started = await runs.start(editor, bus, Doorbell(), RunRequest((await agent_of(editor)).id, "wörd " * 100))
     async with transaction(editor.workspace_ids):
         thread = await Thread.get(id=started.run.thread_id)
     assert thread.title is not None
@@ -138,13 +140,15 @@ async def test_what_cannot_be_kept_is_refused(editor: Principal, bus: Bus, chang
 
 async def test_the_largest_message_is_taken(editor: Principal, bus: Bus) -> None:
     message = "ö" * (MAX_MESSAGE_BYTES // 2)
-    assert (await runs.start(editor, bus, RunRequest((await agent_of(editor)).id, message))).run.input == message
+    assert (
+        await runs.start(editor, bus, Doorbell(), RunRequest((await agent_of(editor)).id, message))
+    ).run.input == message
 
 
 async def test_what_is_not_there_for_the_caller_is_not_found(editor: Principal, bus: Bus) -> None:
     agent, stranger = await agent_of(editor), await make_member(await make_workspace())
     foreign, other = await agent_of(stranger), await agent_of(editor)
-    foreign_run = (await runs.start(stranger, bus, RunRequest(foreign.id, "Hello"))).run
+    foreign_run = (await runs.start(stranger, bus, Doorbell(), RunRequest(foreign.id, "Hello"))).run
     request = RunRequest(agent.id, "Hello")
     refusals: list[tuple[dict[str, Any], str]] = [
         ({"agent_id": new_id()}, "agentId"),
@@ -163,7 +167,7 @@ async def test_what_is_not_there_for_the_caller_is_not_found(editor: Principal, 
 async def test_a_thread_of_another_workspace_of_the_caller_is_not_found(editor: Principal, bus: Bus) -> None:
     agent, elsewhere = await agent_of(editor), await make_workspace()
     both = replace(editor, rights={**editor.rights, elsewhere: Role.OWNER})
-    there = (await runs.start(both, bus, RunRequest((await make_agent(elsewhere)).id, "Hello"))).run
+    there = (await runs.start(both, bus, Doorbell(), RunRequest((await make_agent(elsewhere)).id, "Hello"))).run
     await refused(both, bus, RunRequest(agent.id, "Hello", thread_id=there.thread_id), NotFound)
 
 
@@ -182,35 +186,37 @@ async def test_a_version_that_is_not_live_can_be_run(editor: Principal, bus: Bus
     agent = await agent_of(editor)
     async with transaction(editor.workspace_ids):
         version = await make_version(agent, 2, new_id())
-    started = await runs.start(editor, bus, RunRequest(agent.id, "Hello", agent_version_id=version.id))
+    started = await runs.start(editor, bus, Doorbell(), RunRequest(agent.id, "Hello", agent_version_id=version.id))
     assert started.run.agent_version_id == version.id
 
 
 async def test_a_busy_thread_is_refused_when_so_wanted(editor: Principal, bus: Bus) -> None:
     agent = await agent_of(editor)
-    thread_id = (await runs.start(editor, bus, RunRequest(agent.id, "Hello"))).run.thread_id
+    thread_id = (await runs.start(editor, bus, Doorbell(), RunRequest(agent.id, "Hello"))).run.thread_id
     request = RunRequest(agent.id, "Again", thread_id=thread_id, if_busy=BusyPolicy.REJECT)
     assert (await refused(editor, bus, request, Conflict)).path == ("input", "threadId")
     async with transaction(editor.workspace_ids):
         await Run.filter(thread_id=thread_id).update(status=RunStatus.SUCCEEDED)
-    assert (await runs.start(editor, bus, request)).run.thread_id == thread_id
+    assert (await runs.start(editor, bus, Doorbell(), request)).run.thread_id == thread_id
 
 
 async def test_of_many_that_refuse_a_busy_thread_one_is_started(editor: Principal, bus: Bus) -> None:
     agent = await agent_of(editor)
-    thread_id = (await runs.start(editor, bus, RunRequest(agent.id, "Hello"))).run.thread_id
+    thread_id = (await runs.start(editor, bus, Doorbell(), RunRequest(agent.id, "Hello"))).run.thread_id
     async with transaction(editor.workspace_ids):
         await Run.filter(thread_id=thread_id).update(status=RunStatus.SUCCEEDED)
     request = RunRequest(agent.id, "Again", thread_id=thread_id, if_busy=BusyPolicy.REJECT)
-    results = await asyncio.gather(*(runs.start(editor, bus, request) for _ in range(10)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(runs.start(editor, bus, Doorbell(), request) for _ in range(10)), return_exceptions=True
+    )
     assert sorted(type(result).__name__ for result in results) == ["Conflict"] * 9 + ["StartedRun"]
 
 
 async def test_of_many_that_cancel_the_others_the_newest_stays(editor: Principal, bus: Bus) -> None:
     agent = await agent_of(editor)
-    thread_id = (await runs.start(editor, bus, RunRequest(agent.id, "Hello"))).run.thread_id
+    thread_id = (await runs.start(editor, bus, Doorbell(), RunRequest(agent.id, "Hello"))).run.thread_id
     request = RunRequest(agent.id, "Again", thread_id=thread_id, if_busy=BusyPolicy.CANCEL)
-    await asyncio.gather(*(runs.start(editor, bus, request) for _ in range(10)))
+    await asyncio.gather(*(runs.start(editor, bus, Doorbell(), request) for _ in range(10)))
     async with transaction(editor.workspace_ids):
         statuses = await Run.filter(thread_id=thread_id).values_list("status", flat=True)
     assert sorted(map(str, statuses)) == ["CANCELLED"] * 10 + ["QUEUED"]
@@ -218,16 +224,16 @@ async def test_of_many_that_cancel_the_others_the_newest_stays(editor: Principal
 
 async def test_the_same_key_gives_the_same_run(editor: Principal, bus: Bus) -> None:
     request = RunRequest((await agent_of(editor)).id, "Hello", metadata={"a": 1, "b": 2}, idempotency_key="once")
-    first = await runs.start(editor, bus, request)
+    first = await runs.start(editor, bus, Doorbell(), request)
     before = await counts(editor.workspace_ids[0])
-    again = await runs.start(editor, bus, replace(request, metadata={"b": 2, "a": 1}))
+    again = await runs.start(editor, bus, Doorbell(), replace(request, metadata={"b": 2, "a": 1}))
     assert (again.run.id, again.replayed) == (first.run.id, True)
     assert await counts(editor.workspace_ids[0]) == before
 
 
 async def test_the_key_of_another_request_conflicts(editor: Principal, bus: Bus) -> None:
     request = RunRequest((await agent_of(editor)).id, "Hello", idempotency_key="key")
-    await runs.start(editor, bus, request)
+    await runs.start(editor, bus, Doorbell(), request)
     others: list[dict[str, Any]] = [{"message": "Hi"}, {"metadata": {}}, {"if_busy": BusyPolicy.REJECT}]
     for changes in others:
         error = await refused(editor, bus, replace(request, **changes), IdempotencyConflict)
@@ -237,13 +243,13 @@ async def test_the_key_of_another_request_conflicts(editor: Principal, bus: Bus)
 async def test_a_refused_request_leaves_its_key_free(editor: Principal, bus: Bus) -> None:
     request = RunRequest((await agent_of(editor)).id, "Hello", thread_id=new_id(), idempotency_key="key")
     with pytest.raises(NotFound):
-        await runs.start(editor, bus, request)
-    assert not (await runs.start(editor, bus, replace(request, thread_id=None))).replayed
+        await runs.start(editor, bus, Doorbell(), request)
+    assert not (await runs.start(editor, bus, Doorbell(), replace(request, thread_id=None))).replayed
 
 
 async def test_of_fifty_racing_requests_one_makes_the_run(editor: Principal, bus: Bus) -> None:
     request = RunRequest((await agent_of(editor)).id, "Hello", idempotency_key="race")
-    results = await asyncio.gather(*(runs.start(editor, bus, request) for _ in range(50)))
+    results = await asyncio.gather(*(runs.start(editor, bus, Doorbell(), request) for _ in range(50)))
     assert len({result.run.id for result in results}) == 1
     assert sum(not result.replayed for result in results) == 1
     assert (await counts(editor.workspace_ids[0]))[0] == 1
@@ -259,14 +265,18 @@ async def test_a_retry_after_a_commit_whose_answer_got_lost_makes_no_second_run(
         try:
             proxy.lose_answer_to("COMMIT;")
             with pytest.raises(Exception, match="connection"):
-                await runs.start(editor, bus, request)
-            again = await runs.start(editor, bus, request)
+                await runs.start(editor, bus, Doorbell(), request)
+            again = await runs.start(editor, bus, Doorbell(), request)
         finally:
             await database.close()
             await database.connect(database_url, pool_size=10)
     assert proxy.has_lost_answer
     assert again.replayed
     assert (await counts(editor.workspace_ids[0]))[0] == 1
+
+
+async def has_lost_answer(proxy: PostgresProxy) -> bool:
+    return proxy.has_lost_answer
 
 
 async def test_a_run_is_started_though_executors_cannot_be_told(editor: Principal, bus: Bus, database_url: str) -> None:
@@ -276,7 +286,8 @@ async def test_a_run_is_started_though_executors_cannot_be_told(editor: Principa
         await database.connect(proxy.url, pool_size=2)
         try:
             proxy.lose_answer_to("pg_notify")
-            started = await runs.start(editor, bus, request)
+            started = await runs.start(editor, bus, Doorbell(), request)
+            await until(lambda: has_lost_answer(proxy))
         finally:
             await database.close()
             await database.connect(database_url, pool_size=10)

@@ -75,8 +75,7 @@ async def take_over(run: Run) -> int:
 
 
 async def stored(run: Run) -> list[LoggedEvent]:
-    async with transaction([run.workspace_id]) as connection:
-        return await read(connection, run.id, 0, 100_000)
+    return await read(run.id, run.workspace_id, 0, 100_000)
 
 
 async def finish(bus: Bus, run: Run, writer: RunWriter) -> LoggedEvent:

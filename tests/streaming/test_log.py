@@ -1,6 +1,8 @@
 """The log's table: what is written in it, and under which conditions."""
 
 import asyncio
+from contextlib import suppress
+from contextvars import Context
 from datetime import UTC, datetime
 
 import pytest
@@ -9,15 +11,22 @@ from hypothesis import strategies as st
 
 from core.events import LoggedEvent, RunEventBody, RunRewound, StepStarted, TextDelta
 from core.ids import new_id
-from models.database import IntegrityError, fetch, transaction
+from models.database import IntegrityError, fetch, open_connection, transaction
 from models.runs import Run
+from models.standing import SessionConnection
 from streaming.bus import Bus
 from streaming.codec import decode_events, storable
 from streaming.log import channel, insert_owned, last_seq, publish, read, standing_text
+from tests.engine.lab import until
 from tests.streaming.runs import insert_events, make_run, sha256_of, stored, take_over
 from tests.streaming.test_codec import BODIES
 
 pytestmark = pytest.mark.usefixtures("pool")
+
+WAITING = """
+SELECT count(DISTINCT pid) AS waiting FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE NOT granted AND datname = current_database()
+"""
 
 
 def event(run: Run, seq: int, body: RunEventBody | None = None) -> LoggedEvent:
@@ -31,26 +40,30 @@ async def insert(run: Run, *events: LoggedEvent) -> None:
 
 async def insert_at_epoch(run: Run, epoch: int, *events: LoggedEvent, in_doubt: bool = False) -> bool:
     """Whether they were accepted."""
-    async with transaction([run.workspace_id]) as connection:
-        batch = [(event, epoch) for event in events]
-        owned = await insert_owned(connection, batch, skip_locked=False, in_doubt=in_doubt)
+    batch = [(event, epoch) for event in events]
+    owned = await insert_owned(batch, [run.workspace_id], skip_locked=False, in_doubt=in_doubt)
     assert owned <= {(run.id, epoch)}
     return bool(owned)
+
+
+async def are_waiting(observer: SessionConnection, count: int) -> bool:
+    """Whether so many wait for locks."""
+    return bool(await observer.fetchval(WAITING) == count)
 
 
 async def test_events_are_read_as_they_were_written(run: Run) -> None:
     events = [event(run, seq) for seq in range(2, 12)]
     await insert(run, *events)
+    assert await read(run.id, run.workspace_id, 1, 100) == events
+    assert await read(run.id, run.workspace_id, 4, 3) == events[3:6]
+    assert await read(run.id, run.workspace_id, 11, 100) == []
     async with transaction([run.workspace_id]) as connection:
-        assert await read(connection, run.id, 1, 100) == events
-        assert await read(connection, run.id, 4, 3) == events[3:6]
-        assert await read(connection, run.id, 11, 100) == []
         assert await last_seq(connection, run.id) == 11
 
 
 async def test_another_workspace_sees_nothing_of_them(run: Run) -> None:
+    assert await read(run.id, new_id(), 0, 100) == []
     async with transaction([new_id()]) as connection:
-        assert await read(connection, run.id, 0, 100) == []
         assert await last_seq(connection, run.id) == 0
 
 
@@ -62,7 +75,7 @@ async def test_whatever_happened_can_be_stored(run: Run, written: list[RunEventB
         events = [event(run, start + 1 + index, storable(body)) for index, body in enumerate(written)]
         if events:
             await insert_events(connection, run.workspace_id, events)
-        assert await read(connection, run.id, start, 10) == events
+    assert await read(run.id, run.workspace_id, start, 10) == events
 
 
 async def test_what_a_run_has_said_is_put_together_from_its_log(run: Run) -> None:
@@ -92,27 +105,34 @@ async def test_only_the_newest_epoch_can_write(run: Run) -> None:
 async def test_epochs_of_one_run_are_told_apart_within_a_batch(run: Run) -> None:
     await take_over(run)
     batch = [(event(run, 2), 2), (event(run, 3), 1), (event(run, 4), 3)]
-    async with transaction([run.workspace_id]) as connection:
-        assert await insert_owned(connection, batch, skip_locked=True, in_doubt=False) == {(run.id, 2)}
+    owned = await insert_owned(batch, [run.workspace_id], skip_locked=True, in_doubt=False)
+    assert owned == {(run.id, 2)}
     assert [entry.seq for entry in await stored(run)] == [1, 2]
 
 
-async def test_a_takeover_waits_for_an_insert_that_has_begun(run: Run) -> None:
-    begun = asyncio.Event()
-
-    async def slow_insertion() -> None:
+async def test_a_takeover_waits_for_an_insert_that_has_begun(run: Run, database_url: str) -> None:
+    observer = await open_connection(database_url)
+    with suppress(ZeroDivisionError):
         async with transaction([run.workspace_id]) as connection:
-            await insert_owned(connection, [(event(run, 2), 1)], skip_locked=False, in_doubt=False)
-            begun.set()
-            await asyncio.sleep(0.1)
-            assert not takeover.done()
-
-    insertion = asyncio.create_task(slow_insertion())
-    await begun.wait()
-    takeover = asyncio.create_task(take_over(run))
-    await insertion
+            # The same number, so that the insert gets stuck in the middle.
+            await insert_events(connection, run.workspace_id, [event(run, 2)])
+            insertion = asyncio.create_task(insert_at_epoch(run, 1, event(run, 2)), context=Context())
+            await until(lambda: are_waiting(observer, 1))
+            takeover = asyncio.create_task(take_over(run), context=Context())
+            await until(lambda: are_waiting(observer, 2))
+            raise ZeroDivisionError
+    await observer.close()
+    assert await insertion
     assert await takeover == 2
     assert len(await stored(run)) == 2
+
+
+async def test_what_is_written_belongs_to_the_workspaces_named(run: Run) -> None:
+    other = await make_run()
+    batch = [(event(run, 2), 1), (event(other, 2), 1)]
+    for named, owned in (([], set()), ([new_id()], set()), ([new_id(), other.workspace_id], {(other.id, 1)})):
+        assert await insert_owned(batch, named, skip_locked=True, in_doubt=False) == owned
+    assert [len(await stored(each)) for each in (run, other)] == [1, 2]
 
 
 async def test_an_insert_waits_for_a_takeover_that_has_begun_and_is_refused(run: Run) -> None:

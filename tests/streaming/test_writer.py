@@ -1,9 +1,9 @@
 """Writing a run's events: gathered, fenced, and stored in spite of a database that comes and goes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -19,7 +19,7 @@ from core.events import (
     ToolCalled,
 )
 from models import database
-from models.database import Connection, open_connection, transaction
+from models.database import open_connection, transaction
 from models.runs import Run
 from streaming.bus import Bus
 from streaming.codec import decode_events
@@ -185,10 +185,10 @@ def inserts(monkeypatch: pytest.MonkeyPatch) -> "asyncio.Queue[list[RunEventBody
     written: asyncio.Queue[list[RunEventBody]] = asyncio.Queue()
 
     async def noted(
-        connection: Connection, batch: Sequence[tuple[LoggedEvent, int]], **options: bool
+        batch: Sequence[tuple[LoggedEvent, int]], workspace_ids: Iterable[UUID], **options: bool
     ) -> set[Ownership]:
         written.put_nowait([event.body for event, _ in batch])
-        return await insert_owned(connection, batch, **options)
+        return await insert_owned(batch, workspace_ids, **options)
 
     monkeypatch.setattr("streaming.writer.insert_owned", noted)
     return written
@@ -203,6 +203,9 @@ async def test_an_idle_log_stores_at_once_and_a_busy_one_what_was_gathered(
     async with asyncio.timeout(10):
         began = now()
         one.append(TextDelta("First. "), STEP)
+        assert await inserts.get() == [TextDelta("First. ")]
+        # Nor do another's first words wait.
+        other.append(TextDelta("First. "), OTHER_STEP)
         assert await inserts.get() == [TextDelta("First. ")]
         assert now() - began < 1.5
         for word in ("one ", "by ", "one"):
@@ -372,7 +375,7 @@ async def test_killed_connections_lose_and_double_nothing(log: EventLog, run: Ru
 
 async def test_a_commit_whose_answer_got_lost_is_not_repeated(log: EventLog, run: Run, proxy: PostgresProxy) -> None:
     writer = await opened(log, run)
-    proxy.lose_answer_to("COMMIT;")
+    proxy.lose_answer_to("once")
     writer.append(TextDelta("once"), STEP)
     await asyncio.sleep(0)
     writer.append(TextDelta(" more"), STEP)
