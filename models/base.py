@@ -50,6 +50,11 @@ class Row(Model):
         return _columns(cls)
 
     @classmethod
+    def column_names(cls) -> set[str]:
+        """By these its values are called in Python too."""
+        return cls._meta.db_fields
+
+    @classmethod
     def type_of(cls, column: str) -> type:
         """The Python type of a column's values."""
         return cls._meta.fields_map[column].field_type

@@ -8,7 +8,7 @@ from tortoise.expressions import RawSQL
 from tortoise.functions import Count
 
 from models.base import QuerySet, Row
-from models.database import Connection
+from models.database import Reader
 from models.records import record_class
 
 RowT = TypeVar("RowT", bound=Row)
@@ -30,11 +30,11 @@ def children_statement(rows: QuerySet[RowT], column: str) -> tuple[str, list[Any
 
 
 async def children_by_parent(
-    connection: Connection, table: type[RowT], statement: tuple[str, list[Any]], parent_ids: Sequence[UUID]
+    reader: Reader, table: type[RowT], statement: tuple[str, list[Any]], parent_ids: Sequence[UUID]
 ) -> dict[UUID, list[RowT]]:
     """What `children_statement` says, as records that read as rows do; see `models.records`."""
     sql, values = statement
-    records = await connection.records(sql, (*values, list(parent_ids)), record_class(table))
+    records = await reader.records(sql, (*values, list(parent_ids)), record_class(table))
     if len(parent_ids) == 1:
         return {parent_ids[0]: cast(list[RowT], records)}
     found: dict[UUID, list[RowT]] = {}

@@ -6,6 +6,7 @@ owns nothing and bypasses nothing, so every statement of the application passes 
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
@@ -115,7 +116,7 @@ async def connect(database_url: str, pool_size: int) -> None:
     credentials = credentials_of(database_url) | {
         "minsize": 1,
         "maxsize": pool_size,
-        "init": _decode_json,
+        "init": _set_codecs,
         "reset": _nothing_to_reset,
         # Statements stay prepared: who asks once in five minutes is not to wait for that each time.
         "max_cached_statement_lifetime": 0,
@@ -123,6 +124,9 @@ async def connect(database_url: str, pool_size: int) -> None:
         "server_settings": {
             "role": APP_ROLE,
             "application_name": "synapse",
+            # In which a timestamp's text is ISO 8601.
+            "DateStyle": "ISO",
+            "TimeZone": "UTC",
             "statement_timeout": str(STATEMENT_TIMEOUT_MS),
             "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
         },
@@ -131,8 +135,14 @@ async def connect(database_url: str, pool_size: int) -> None:
     await Tortoise.init(config=tortoise_config(credentials), _enable_global_fallback=True)
 
 
-async def _decode_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _set_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """JSON becomes what it stands for. Timestamps travel as text: Python makes datetimes of that in a third of the time
+    that asyncpg takes to add up microseconds.
+    """
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=orjson.loads)
+    await connection.set_type_codec(
+        "timestamptz", schema="pg_catalog", encoder=datetime.isoformat, decoder=datetime.fromisoformat
+    )
 
 
 async def _nothing_to_reset(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

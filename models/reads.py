@@ -1,21 +1,28 @@
-"""One transaction for many reads that come one after the other: the messages that begin and end it are sent once."""
+"""Many reads that come one after the other, on one connection at most: each a statement by itself, or all in one
+transaction, so that the messages that begin and end it are sent once.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
-from models.transactions import Connection, Transaction
+import asyncpg
+
+from models.transactions import Alone, Connection, Transaction
 
 
 class Reads:
     """Begun when something is read first. Whoever reads takes a turn; a turn that fails ends the transaction, and the
     next one begins another, so that none spoils those of others.
 
-    What is read later may see what others have committed meanwhile, as between transactions.
+    What is read later may see what others have committed meanwhile, as between transactions. ``alone`` makes what
+    finds the same as the transaction that ``make`` does.
     """
 
-    def __init__(self, make: Callable[[], Transaction]) -> None:
+    def __init__(self, make: Callable[[], Transaction], alone: Callable[[], Alone]) -> None:
         self._make = make
+        self._alone = alone
         self._turns = asyncio.Lock()
         self._open: Transaction | None = None
         self._closed = False
@@ -39,6 +46,18 @@ class Reads:
                 raise
             if self._closed:
                 await self._end(failed=False)
+
+    async def records(
+        self, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+    ) -> list[asyncpg.Record]:
+        """As `models.transactions.Reader`, in a turn of its own. No transaction is begun for it; where one is open it
+        takes place there, so that it waits for no second connection.
+        """
+        async with self._turns:
+            if self._open is None:
+                return await self._alone().records(sql, values, record_class)
+        async with self.turn() as connection:
+            return await connection.records(sql, values, record_class)
 
     async def close(self) -> None:
         """End it, now, or after the turn of a reader who has not finished."""

@@ -7,7 +7,7 @@ fails or is cancelled, the connection is lost to the pool, and every later trans
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol, cast
 
@@ -69,7 +69,7 @@ class Alone:
         return _in_scope(sql, tuple(self._settings), len(values)), [*values, *self._settings.values()]
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _in_scope(sql: str, settings: tuple[str, ...], taken: int) -> str:
     """The statement with a scope of its own: the values of ``settings`` come behind those that it takes already.
 
@@ -88,7 +88,7 @@ class Transaction:
     a statement and its values.
     """
 
-    __slots__ = ("_begin", "_connection", "_first", "_lent", "_pool", "_token")
+    __slots__ = ("_begin", "_connection", "_first", "_lent", "_token")
 
     def __init__(self, begin: str, first: tuple[str, ...] | None = None) -> None:
         self._begin = begin
@@ -109,8 +109,7 @@ class Transaction:
     async def begin(self) -> None:
         """To be followed by `end`, whatever happens, unless it raises."""
         client = _client(SHARED)
-        self._pool = await _pool_of(client)
-        self._lent = await self._pool.acquire()
+        self._lent = await (await _pool_of(client)).acquire()
         try:
             await self._lent.execute(self._begin)
             if self._first is not None:
@@ -143,7 +142,7 @@ class Transaction:
         try:
             await self._lent.execute(statement)
         finally:
-            await self._pool.release(self._lent)
+            await _give_back(self._lent)
 
 
 async def lone_statement(
@@ -155,13 +154,23 @@ async def lone_statement(
     """What a statement finds that is a transaction by itself. Raises what Tortoise's queries do."""
     client = _client(pool_name)
     client.log.debug("%s: %s", sql, values)
-    pool = await _pool_of(client)
-    lent = await pool.acquire()
+    lent = await (await _pool_of(client)).acquire()
     try:
         with _tortoise_errors():
             return await lent.fetch(sql, *values, record_class=record_class)
     finally:
-        await pool.release(lent)
+        await _give_back(lent)
+
+
+async def _give_back(lent: "PoolConnectionProxy[asyncpg.Record]") -> None:
+    """As the pool's own ``release``, without the task that it makes for whoever is cancelled meanwhile, which takes
+    longer than all else. There is nothing to wait for but the end of a statement that was cancelled; whoever is
+    cancelled once more then leaves a connection that is closed.
+    """
+    connection = lent._con  # type: ignore[attr-defined]  # None where it was lost
+    if connection is not None:
+        connection._on_release()
+        await lent._holder.release(None)
 
 
 @contextmanager

@@ -112,10 +112,16 @@ async def versions(context: Context, agent_id: UUID, *, first: int | None, after
 
 
 async def runs(
-    context: Context, agent_id: UUID, selection: RunSelection, *, first: int | None, after: str | None
+    context: Context,
+    agent_id: UUID,
+    selection: RunSelection,
+    *,
+    first: int | None,
+    after: str | None,
+    columns: frozenset[str] | None,
 ) -> Page[Run]:
     """The runs of an agent, newest first."""
-    return await page_of_runs(context, "agent_id", agent_id, selection, first=first, after=after)
+    return await page_of_runs(context, "agent_id", agent_id, selection, first=first, after=after, columns=columns)
 
 
 async def of_workspace(context: Context, workspace_id: UUID, *, first: int | None, after: str | None) -> Page[Agent]:

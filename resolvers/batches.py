@@ -19,16 +19,18 @@ class Batch(Generic[K, V]):
 
     def __init__(self, fetch: Fetch[K, V]) -> None:
         self._fetch = fetch
-        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._fetching: set[asyncio.Task[None]] = set()
 
     async def load(self, key: K) -> V | None:
         """The value of ``key``, or None where ``fetch`` found none."""
+        loop = asyncio.get_running_loop()
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._dispatch)
-        future = self._waiting.setdefault(key, asyncio.get_running_loop().create_future())
-        # One reader that is cancelled must not cancel the others.
-        return await asyncio.shield(future)
+            loop.call_soon(self._dispatch)
+        # Of its own: one reader that is cancelled must not cancel the others.
+        future: asyncio.Future[V | None] = loop.create_future()
+        self._waiting.setdefault(key, []).append(future)
+        return await future
 
     def _dispatch(self) -> None:
         waiting, self._waiting = self._waiting, {}
@@ -36,16 +38,20 @@ class Batch(Generic[K, V]):
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
 
-    async def _settle(self, waiting: dict[K, "asyncio.Future[V | None]"]) -> None:
+    async def _settle(self, waiting: dict[K, list["asyncio.Future[V | None]"]]) -> None:
+        failure: Exception | None = None
+        found: Mapping[K, V] = {}
         try:
             found = await self._fetch(list(waiting))
         except Exception as error:
-            for future in waiting.values():
-                future.set_exception(error)
-                future.exception()  # marks it as seen: its readers may be gone
-        else:
-            for key, future in waiting.items():
-                future.set_result(found.get(key))
+            failure = error
+        for key, futures in waiting.items():
+            for future in futures:
+                # Those of readers that are gone are cancelled.
+                if failure and not future.done():
+                    future.set_exception(failure)
+                elif not future.done():
+                    future.set_result(found.get(key))
 
 
 class Batches:

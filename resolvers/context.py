@@ -16,7 +16,7 @@ from core.principals import KeyProof, Principal
 from core.quotas import Quota
 from core.settings import Settings
 from models.base import Row
-from models.database import Alone, Connection, reading_as, seen_by
+from models.database import Connection, Reader, reading_as, seen_by
 from models.reads import Reads
 from providers.registry import Providers
 from resolvers.batches import Batches
@@ -135,26 +135,30 @@ class Context:
         Raises:
             Unauthenticated: nobody is signed in. Forbidden: it is an API key without the scope READ.
         """
-        principal = self.require_principal()
-        principal.require_reading()
+        principal = self._reading()
         return self._reads.turn() if self._reads else seen_by(principal)
 
-    def reader(self) -> Alone:
-        """For what is read in one go, and by nobody but a subscription or mutation: the same in one message to the
-        database. Raises as `transaction`.
-        """
+    def reader(self) -> Reader:
+        """What finds the same, each time by one message to the database if it can. Raises as `transaction`."""
+        principal = self._reading()
+        return self._reads or reading_as(principal)
+
+    def _reading(self) -> Principal:
         principal = self.require_principal()
         principal.require_reading()
-        return reading_as(principal)
+        return principal
 
     @asynccontextmanager
-    async def one_transaction(self) -> AsyncIterator[None]:
-        """Within the block all is read in one transaction, by one reader at a time: for a query, which ends soon.
+    async def one_connection(self) -> AsyncIterator[None]:
+        """Within the block all is read by one reader at a time, in one transaction if in any: for a query, which ends
+        soon.
 
         No reader is to wait for another one, nor for a transaction of its own besides: one would wait for itself, and
         the other for a connection, while all that the pool has wait for one more.
         """
-        reads = self._reads = Reads(lambda: seen_by(self.require_principal()))
+        reads = self._reads = Reads(
+            lambda: seen_by(self.require_principal()), lambda: reading_as(self.require_principal())
+        )
         try:
             yield
         finally:
@@ -177,5 +181,4 @@ class Context:
         return await self._batches.get(fetch, partial(fetch, self)).load(key)
 
     async def _rows_by_id(self, table: type[RowT], keys: Sequence[UUID]) -> Mapping[UUID, RowT]:
-        async with self.transaction() as connection:
-            return {row.id: row for row in await table.read(connection, "WHERE id = ANY($1)", list(keys))}
+        return {row.id: row for row in await table.read(self.reader(), "WHERE id = ANY($1)", list(keys))}

@@ -93,9 +93,11 @@ async def page(
     after: str | None,
     last: int | None = None,
     before: str | None = None,
+    columns: frozenset[str] | None = None,
 ) -> Page[RowT]:
     """The first ``first`` rows of the parent after the cursor ``after`` and before ``before``; of these, ``last`` where
-    it is given takes from the end instead. An explicit null for ``first`` means the list's default.
+    it is given takes from the end instead. An explicit null for ``first`` means the list's default. ``columns``: all
+    that will be read of the rows, so that nothing else has to be fetched; None where that is not known.
 
     Raises:
         ValidationFailed: a number is not within 1 to 100, or a cursor is none of ours.
@@ -107,7 +109,7 @@ async def page(
         for cursor, name in ((after, "after"), (before, "before"))
         if cursor is not None
     ]
-    found = await context.batch(_Cut(listing, size + 1, backwards, tuple(bounds)), parent_id) or []
+    found = await context.batch(_Cut(listing, size + 1, backwards, tuple(bounds), columns), parent_id) or []
     more = len(found) > size
     found = found[:size][::-1] if backwards else found[:size]
     return Page(
@@ -127,10 +129,10 @@ class _Cut(Generic[RowT]):
     size: int
     backwards: bool
     bounds: tuple[tuple[tuple[Any, ...], bool], ...]
+    columns: frozenset[str] | None
 
     async def __call__(self, context: Context, parent_ids: Sequence[UUID]) -> Mapping[UUID, list[RowT]]:
-        async with context.transaction() as connection:
-            return await children_by_parent(connection, self.listing.table, _statement(self), parent_ids)
+        return await children_by_parent(context.reader(), self.listing.table, _statement(self), parent_ids)
 
 
 @lru_cache(maxsize=256)
@@ -139,6 +141,9 @@ def _statement(cut: _Cut[RowT]) -> tuple[str, list[Any]]:
     order, rows = cut.listing.order, cut.listing.rows()
     for values, before in cut.bounds:
         rows = rows.filter(order.beyond(values, backwards=before))
+    if cut.columns is not None:
+        # Cursors and objects need these by themselves.
+        rows = rows.only(*sorted(cut.columns | {"id", *order.keys}))
     rows = rows.order_by(*order.sorting(backwards=cut.backwards)).limit(cut.size)
     return children_statement(rows, cut.listing.parent)
 

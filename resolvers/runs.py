@@ -112,11 +112,18 @@ async def cancel_run(context: Context, run_id: str) -> tuple[Run, datetime | Non
 
 
 async def page_of_runs(
-    context: Context, parent: str, parent_id: UUID, selection: RunSelection, *, first: int | None, after: str | None
+    context: Context,
+    parent: str,
+    parent_id: UUID,
+    selection: RunSelection,
+    *,
+    first: int | None,
+    after: str | None,
+    columns: frozenset[str] | None,
 ) -> Page[Run]:
     """The runs whose column ``parent`` holds that id, newest first."""
     listing = Listing(Run, parent, where=selection.filters() + context.own_only())
-    return await page(context, listing, parent_id, first=first, after=after)
+    return await page(context, listing, parent_id, first=first, after=after, columns=columns)
 
 
 async def page_of_steps(context: Context, run_id: UUID, *, first: int | None, after: str | None) -> Page[RunStep]:

@@ -1,8 +1,7 @@
 """Agents, their versions, and how they are made and changed."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self
-from uuid import UUID
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
@@ -15,6 +14,7 @@ from resolvers import agents
 from schema.errors import ConflictError, ForbiddenError, NotFoundError, ValidationError
 from schema.fields import Input, field, mutation
 from schema.info import Info
+from schema.lookahead import columns_for
 from schema.nodes import Node
 from schema.pages import After, Connection, First
 from schema.run_filters import Filter, selection_of
@@ -32,7 +32,9 @@ class AgentTool:
 
 
 @strawberry.type(description="A configuration of an agent. Immutable: changing an agent makes a new version.")
-class AgentVersion(Node, prefix=IdPrefix.AGENT_VERSION, table=AgentVersionRow):
+class AgentVersion(
+    Node, prefix=IdPrefix.AGENT_VERSION, table=AgentVersionRow, made={"tools": lambda row: list[AgentTool]()}
+):
     number: int = strawberry.field(description="1, 2, 3 ... within the agent.")
     model: str = strawberry.field(description="The model that answers, as in the catalogue.")
     fallback_models: list[str] = strawberry.field(
@@ -48,22 +50,6 @@ class AgentVersion(Node, prefix=IdPrefix.AGENT_VERSION, table=AgentVersionRow):
     )
     created_at: datetime = strawberry.field(description="When it was made.")
 
-    @classmethod
-    def of(cls, row: AgentVersionRow) -> Self:
-        return cls(
-            key=row.id,
-            number=row.number,
-            model=row.model,
-            fallback_models=row.fallback_models,
-            instructions=row.instructions,
-            temperature=row.temperature,
-            max_output_tokens=row.max_output_tokens,
-            max_steps=row.max_steps,
-            tools=[],
-            output_schema=None if row.output_schema is None else JSON(row.output_schema),
-            created_at=row.created_at,
-        )
-
 
 @strawberry.type(description="Something that answers: a model with instructions, under a name.")
 class Agent(Node, prefix=IdPrefix.AGENT, table=AgentRow):
@@ -74,37 +60,25 @@ class Agent(Node, prefix=IdPrefix.AGENT, table=AgentRow):
     archived_at: datetime | None = strawberry.field(
         description="When it was taken out of use; null while it is in use."
     )
-    live_version_key: strawberry.Private[UUID]
+    row: strawberry.Private[AgentRow]
 
     @field("The version that new runs take.")
     async def live_version(self, info: Info) -> AgentVersion:
-        return AgentVersion.of(await info.context.get(AgentVersionRow, self.live_version_key))
+        return AgentVersion.of(await info.context.get(AgentVersionRow, self.row.live_version_id))
 
     @field("All versions, newest first.")
     async def versions(self, info: Info, first: First = 20, after: After = None) -> Connection[AgentVersion]:
         page = await agents.versions(info.context, self.key, first=first, after=after)
-        return Connection.of(page, AgentVersion.of)
+        return Connection.of(page, AgentVersion)
 
     @field("The agent's runs, newest first.")
     async def runs(
         self, info: Info, first: First = 20, after: After = None, filter: Filter = None
     ) -> Connection[Annotated["Run", strawberry.lazy("schema.runs")]]:
-        selection = selection_of(filter)
-        return Connection.of(
-            await agents.runs(info.context, self.key, selection, first=first, after=after), Node.by_table[RunRow].of
-        )
-
-    @classmethod
-    def of(cls, row: AgentRow) -> Self:
-        return cls(
-            key=row.id,
-            name=row.name,
-            description=row.description,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-            archived_at=row.archived_at,
-            live_version_key=row.live_version_id,
-        )
+        kind, selection = Node.by_table[RunRow], selection_of(filter)
+        columns = columns_for(info, kind)
+        page = await agents.runs(info.context, self.key, selection, first=first, after=after, columns=columns)
+        return Connection.of(page, kind)
 
 
 @strawberry.input(description="A tool to give to an agent.")

@@ -37,7 +37,12 @@ publish_enum(
 
 
 @strawberry.type(description="How a program calls, in the place of a person.")
-class ApiKey(Node, prefix=IdPrefix.API_KEY, table=ApiKeyRow):
+class ApiKey(
+    Node,
+    prefix=IdPrefix.API_KEY,
+    table=ApiKeyRow,
+    made={"prefix_": lambda row: row.prefix, "scopes": lambda row: [Scope(scope) for scope in row.scopes]},
+):
     name: str = strawberry.field(description="What its workspace calls it.")
     prefix_: str = strawberry.field(name="prefix", description="First characters, enough to recognise the key by.")
     kind: ApiKeyKind = strawberry.field(description="Who holds it.")
@@ -47,21 +52,6 @@ class ApiKey(Node, prefix=IdPrefix.API_KEY, table=ApiKeyRow):
     expires_at: datetime | None = strawberry.field(description="When it stops working by itself; null for never.")
     last_used_at: datetime | None = strawberry.field(description="To the minute; null as long as nobody has used it.")
     revoked_at: datetime | None = strawberry.field(description="When it was revoked; null while it is not.")
-
-    @classmethod
-    def of(cls, row: ApiKeyRow) -> Self:
-        return cls(
-            key=row.id,
-            name=row.name,
-            prefix_=row.prefix,
-            kind=row.kind,
-            scopes=[Scope(scope) for scope in row.scopes],
-            allowed_origins=row.allowed_origins,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            last_used_at=row.last_used_at,
-            revoked_at=row.revoked_at,
-        )
 
     @classmethod
     async def find(cls, info: Info, key: UUID) -> Self | None:

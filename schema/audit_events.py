@@ -31,18 +31,6 @@ class AuditEvent(Node, prefix=IdPrefix.AUDIT_EVENT, table=AuditEventRow):
     )
 
     @classmethod
-    def of(cls, row: AuditEventRow) -> Self:
-        return cls(
-            key=row.id,
-            at=row.at,
-            action=row.action,
-            actor=row.actor,
-            actor_id=strawberry.ID(row.actor_id) if row.actor_id else None,
-            target_id=strawberry.ID(row.target_id) if row.target_id else None,
-            detail=None if row.detail is None else JSON(row.detail),
-        )
-
-    @classmethod
     async def find(cls, info: Info, key: UUID) -> Self | None:
         row = await audit_events.find(info.context, key)
         return cls.of(row) if row else None

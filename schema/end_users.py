@@ -1,7 +1,7 @@
 """The end users of workspaces: whom these serve on their own pages."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
 import strawberry
 
@@ -18,10 +18,6 @@ from schema.nodes import Node
 class EndUser(Node, prefix=IdPrefix.END_USER, table=EndUserRow):
     external_id: str = strawberry.field(description="What the workspace's own server calls them.")
     created_at: datetime = strawberry.field(description="When the first token was made for them.")
-
-    @classmethod
-    def of(cls, row: EndUserRow) -> Self:
-        return cls(key=row.id, external_id=row.external_id, created_at=row.created_at)
 
 
 @strawberry.input(description="A token to make, by the workspace's own server once it knows who uses its page.")

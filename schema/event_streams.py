@@ -12,7 +12,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from graphql import GraphQLError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -22,6 +21,7 @@ from strawberry.types import ExecutionResult
 from core.errors import SynapseError, Unauthenticated
 from resolvers.context import Context
 from schema.errors import publish
+from schema.scalars import write_json
 from services.revocations import rights_lost
 
 # Proxies give up on a connection after a silence of 30 s and more.
@@ -155,7 +155,7 @@ class EventStream(Response):
             await _write(send, self._framing.heartbeat)
 
     def _frame(self, result: ExecutionResult) -> bytes:
-        return self._framing.result(orjson.dumps(process_result(result)))
+        return self._framing.result(write_json(process_result(result)))
 
 
 @asynccontextmanager

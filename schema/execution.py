@@ -214,7 +214,7 @@ class Schema(strawberry.Schema):
         if context.operation_type is OperationType.MUTATION:
             return await _finish(executing, limit_s)
         try:
-            async with asyncio.timeout(limit_s) as limit, context.context.one_transaction():
+            async with asyncio.timeout(limit_s) as limit, context.context.one_connection():
                 return await executing
         except TimeoutError:
             if not limit.expired():

@@ -23,7 +23,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from resolvers.context import Context
 from schema.event_encoder import EventEncoder
-from schema.leaves import Leaf, LongWay, all_of, answers_of, leaf_of, value_of
+from schema.leaves import Leaf, LongWay, answers_of, columns_of, leaf_of, value_of
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
@@ -105,12 +105,12 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
     ) -> Any:
         """As the base class; in one go for a list of objects of one type of which only such leaves are selected."""
         kind = get_nullable_type(item_type)
-        if isinstance(kind, GraphQLObjectType) and isinstance(items, list) and all_of(kind, items):
+        if isinstance(kind, GraphQLObjectType) and (columns := columns_of(kind, items)) is not None:
             fields, defers, *_ = self.collect_subfields(kind, field_details_list)
             leaves = [self._leaf(kind, key, details) for key, details in fields.items()]
             if leaves and not defers and None not in leaves:
                 with suppress(Exception):
-                    return answers_of(items, cast(list[Leaf], leaves))
+                    return answers_of(columns, cast(list[Leaf], leaves))
         return super().complete_iterable_value(item_type, field_details_list, info, path, items, position_context)
 
     def _leaf(self, parent: GraphQLObjectType, key: Any, details: list[FieldDetails]) -> Leaf | None:

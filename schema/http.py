@@ -33,6 +33,7 @@ from schema.persisted_documents import document_of
 from schema.request_ids import request_id_of
 from schema.requests import RequestRefused, read_operation, require_few_values
 from schema.responses import refusal_response, result_response
+from schema.scalars import write_json
 from schema.sockets import TOO_MANY, Socket, SocketAdapter
 from services import principals
 
@@ -198,7 +199,7 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         return cast(object, orjson.loads(text))
 
     def encode_json(self, data: object) -> str:
-        return orjson.dumps(data).decode()
+        return write_json(data).decode()
 
 
 async def _authenticate(request: Request, context: Context) -> None:

@@ -26,23 +26,12 @@ class Invitation(Node, prefix=IdPrefix.INVITATION, table=InvitationRow):
     role: Role = strawberry.field(description="What they will be.")
     created_at: datetime = strawberry.field(description="When it was made.")
     expires_at: datetime = strawberry.field(description="When it is too late to accept.")
-    invited_by_key: strawberry.Private[UUID]
+    row: strawberry.Private[InvitationRow]
 
     @field("Who invited them, also after they have left the workspace; null where that was no user.")
     async def invited_by(self, info: Info) -> Annotated["User", strawberry.lazy("schema.workspaces")] | None:
-        row = await info.context.find(UserRow, self.invited_by_key)
+        row = await info.context.find(UserRow, self.row.invited_by_id)
         return node_of(row) if row else None
-
-    @classmethod
-    def of(cls, row: InvitationRow) -> Self:
-        return cls(
-            key=row.id,
-            email=row.email,
-            role=row.role,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            invited_by_key=row.invited_by_id,
-        )
 
     @classmethod
     async def find(cls, info: Info, key: UUID) -> Self | None:

@@ -6,15 +6,20 @@ once. Where that could make a difference (fields with resolvers of their own, ar
 is no such short way, and the caller is to go the long one.
 """
 
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from operator import attrgetter
+from types import NoneType
 from typing import Any, NamedTuple
 
 from graphql import (
     GraphQLEnumType,
+    GraphQLID,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLString,
     Undefined,
     get_nullable_type,
     is_leaf_type,
@@ -23,6 +28,8 @@ from graphql.execution.collect_fields import FieldDetails
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
+
+from schema.scalars import are_utc, print_datetime
 
 
 class Leaf(NamedTuple):
@@ -45,19 +52,28 @@ def leaf_of(parent: GraphQLObjectType, key: str, fields: list[FieldDetails]) -> 
     Raises:
         LongWay: more is to be done for it than to read an attribute.
     """
-    node = fields[0].node
-    if node.name.value == "__typename":
+    name = fields[0].node.name.value
+    if name == "__typename":
         return Leaf(key, parent.name, "", False, str)
-    definition = parent.fields.get(node.name.value)
-    if definition is None:
+    leaf = _leaf_named(parent, name)
+    if leaf is None:
         raise LongWay
+    return leaf if key == name else leaf._replace(key=key)
+
+
+@cache
+def _leaf_named(parent: GraphQLObjectType, name: str) -> Leaf | None:
+    """A field as such; None where it is no leaf, or unknown, or has a resolver or arguments."""
+    definition = parent.fields.get(name)
+    if definition is None:
+        return None
     field = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     kind: GraphQLOutputType = get_nullable_type(definition.type)
     if not isinstance(field, StrawberryField) or not field.is_basic_field or definition.args or not is_leaf_type(kind):
-        raise LongWay
+        return None
     is_nullable = not isinstance(definition.type, GraphQLNonNull)
     coerce = _Names(kind).__getitem__ if isinstance(kind, GraphQLEnumType) else kind.coerce_output_value
-    return Leaf(key, None, field.python_name, is_nullable, coerce)
+    return Leaf(name, None, field.python_name, is_nullable, coerce)
 
 
 class _Names(dict[Any, Any]):
@@ -85,31 +101,85 @@ def value_of(source: object, leaf: Leaf) -> Any:
     return coerced
 
 
-def all_of(kind: GraphQLObjectType, objects: Sequence[object]) -> bool:
-    """Whether these are plainly objects of the class that ``kind`` was made of, so that no other type is meant."""
+class Columns(Iterable[Any]):
+    """Objects of one class, of all of which an attribute can be read at once."""
+
+    kind: type
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def values(self, attribute: str) -> list[Any]:
+        """What each of them has for it."""
+
+
+class _Listed(Columns):
+    """Those of a list, with nothing else in it."""
+
+    def __init__(self, kind: type, objects: list[Any]) -> None:
+        self.kind = kind
+        self._objects = objects
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._objects)
+
+    def values(self, attribute: str) -> list[Any]:
+        return list(map(attrgetter(attribute), self._objects))
+
+
+def _are_text(values: list[Any]) -> bool:
+    return {*map(type, values)} <= {str, NoneType}
+
+
+# By what coerces values: whether there is nothing to be done for a whole column of them.
+_STAYS: dict[Callable[[Any], Any], Callable[[list[Any]], bool]] = {
+    GraphQLString.coerce_output_value: _are_text,
+    GraphQLID.coerce_output_value: _are_text,
+    print_datetime: are_utc,
+}
+
+
+def columns_of(kind: GraphQLObjectType, objects: Iterable[Any]) -> Columns | None:
+    """The same objects, if they are plainly of the class that ``kind`` was made of, so that no other type is meant."""
     definition = kind.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    return isinstance(definition, StrawberryObjectDefinition) and {*map(type, objects)} == {definition.origin}
+    if not isinstance(definition, StrawberryObjectDefinition):
+        return None
+    if isinstance(objects, Columns):
+        return objects if objects.kind is definition.origin else None
+    if isinstance(objects, list) and {*map(type, objects)} == {definition.origin}:
+        return _Listed(definition.origin, objects)
+    return None
 
 
-def answers_of(sources: Sequence[object], leaves: Sequence[Leaf]) -> list[dict[str, Any]]:
-    """What each of many objects has for the same leaves, one or more; raises as `value_of` does.
+def answers_of(sources: Columns, leaves: Sequence[Leaf]) -> list[dict[str, Any]]:
+    """What each of many objects has for the same leaves, one or more, for an encoder of JSON (`scalars.write_json`);
+    raises as `value_of` does.
 
     Leaf by leaf, not object by object: most of the work is then done without a step of the interpreter for each value.
     """
-    keys = [leaf.key for leaf in leaves]
-    columns = [_values_of(sources, leaf) for leaf in leaves]
-    return [dict(zip(keys, values, strict=True)) for values in zip(*columns, strict=True)]
+    answers: list[dict[str, Any]] = [{} for _ in range(len(sources))]
+    for leaf in leaves:
+        key = leaf.key
+        for answer, value in zip(answers, _values_of(sources, leaf), strict=True):
+            answer[key] = value
+    return answers
 
 
-def _values_of(sources: Sequence[object], leaf: Leaf) -> list[Any]:
+def _values_of(sources: Columns, leaf: Leaf) -> list[Any]:
     if leaf.typename is not None:
         return [leaf.typename] * len(sources)
-    values = list(map(attrgetter(leaf.attribute), sources))
+    values = sources.values(leaf.attribute)
     # Undefined, which stands for no value either, equals None.
     nulls = values.count(None)
     if nulls and not leaf.is_nullable:
         raise LongWay
-    coerce = leaf.coerce
+    coerce, stays = leaf.coerce, _STAYS.get(leaf.coerce)
+    if stays and stays(values):
+        return values
     if nulls:
         coerced = [None if value is None or value is Undefined else coerce(value) for value in values]
     else:

@@ -1,7 +1,11 @@
-"""Objects with a globally unique id, and how to find any of them by it."""
+"""Objects with a globally unique id, what of them is read from rows, and how to find any of them by it."""
 
 import asyncio
-from typing import Annotated, Any, ClassVar, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 import strawberry
@@ -13,6 +17,7 @@ from models.base import Row
 from resolvers.pages import MAX_PAGE
 from schema.fields import field
 from schema.info import Info
+from schema.leaves import Columns
 
 
 @strawberry.interface(description="An object with a globally unique id, by which `node` finds it again.")
@@ -20,31 +25,48 @@ class Node:
     """A type of objects that are stored as rows of a table::
 
     class Agent(Node, prefix=IdPrefix.AGENT, table=AgentRow):
+
+    An attribute that is called as a column has its value. ``made``: what makes others of the row, by attribute. Nothing
+    is read or made before it is asked for.
     """
 
-    key: strawberry.Private[UUID]
-    id: strawberry.ID = strawberry.field(
-        default=strawberry.ID(""), description="Unique across all types; begins with the type's prefix."
-    )
+    row: strawberry.Private[Any]
+    id: strawberry.ID = strawberry.field(description="Unique across all types; begins with the type's prefix.")
 
     prefix: ClassVar[IdPrefix]
     table: ClassVar[type[Row] | None]
+    made: ClassVar[Mapping[str, Callable[[Any], Any]]]
     by_prefix: ClassVar[dict[IdPrefix, type["Node"]]] = {}
     by_table: ClassVar[dict[type[Row], type["Node"]]] = {}
 
-    def __init_subclass__(cls, *, prefix: IdPrefix, table: type[Row] | None = None) -> None:
-        cls.prefix, cls.table = prefix, table
+    def __init_subclass__(
+        cls,
+        *,
+        prefix: IdPrefix,
+        table: type[Row] | None = None,
+        made: Mapping[str, Callable[[Any], Any]] | None = None,
+    ) -> None:
+        cls.prefix, cls.table, cls.made = prefix, table, made or {}
         Node.by_prefix[prefix] = cls
         if table is not None:
             Node.by_table[table] = cls
 
-    def __post_init__(self) -> None:
-        self.id = strawberry.ID(ids.encode(self.prefix, self.key))
+    if not TYPE_CHECKING:  # which would take it for an object that has any attribute
+
+        def __getattr__(self, name: str) -> Any:
+            return _reader(type(self), name)(self.row)
+
+    @property
+    def key(self) -> UUID:
+        key: UUID = self.row.id
+        return key
 
     @classmethod
     def of(cls, row: Any) -> Self:
         """The object that ``row``, of ``table``, stores."""
-        raise NotImplementedError
+        node = cls.__new__(cls)
+        node.row = row
+        return node
 
     @classmethod
     async def find(cls, info: Info, key: UUID) -> Self | None:
@@ -62,6 +84,36 @@ class Node:
         info.context.require_principal()
         parsed = ids.parse(id)
         return await cls.find(info, parsed[1]) if parsed and parsed[0] is cls.prefix else None
+
+
+@cache
+def _reader(kind: type[Node], attribute: str) -> Callable[[Any], Any]:
+    """What reads an attribute from a row. Raises AttributeError where it is none."""
+    if attribute == "id":
+        return lambda row: ids.encode(kind.prefix, row.id)
+    if attribute in kind.made:
+        return kind.made[attribute]
+    if kind.table is None or attribute not in kind.table.column_names():
+        raise AttributeError(f"{kind.__name__} has no {attribute}")
+    return attrgetter(attribute)
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes(Columns):
+    """The objects that some rows store, each made when somebody asks for it."""
+
+    kind: type[Node]
+    rows: Sequence[Any]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Node]:
+        return map(self.kind.of, self.rows)
+
+    def values(self, attribute: str) -> list[Any]:
+        read = _reader(self.kind, attribute)  # type: ignore[arg-type]  # classes are hashable
+        return list(map(read, self.rows))
 
 
 def node_of(row: Row) -> Any:

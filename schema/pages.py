@@ -1,16 +1,14 @@
 """Connections, the pages of long lists: https://relay.dev/graphql/connections.htm."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import strawberry
 
-from models.base import Row
 from resolvers.pages import Page
 from schema.fields import field
+from schema.nodes import Node, Nodes
 
 NodeT = TypeVar("NodeT")
-RowT = TypeVar("RowT", bound=Row)
 
 First = Annotated[int | None, strawberry.argument(description="How many, 1 to 100; null means the default.")]
 After = Annotated[str | None, strawberry.argument(description="Start after the edge with this cursor.")]
@@ -37,15 +35,16 @@ class Connection(Generic[NodeT]):
     """``Connection[Agent]`` is the type ``AgentConnection``, and its edges are ``AgentEdge``."""
 
     page: strawberry.Private[Page[Any]]
-    make: strawberry.Private[Callable[[Any], Any]]
+    kind: strawberry.Private[type[Node]]
 
     @field("The page's objects, each with its cursor.")
     def edges(self) -> list[Edge[NodeT]]:
-        return [Edge(cursor=self.page.cursor(row), node=self.make(row)) for row in self.page.rows]
+        return [Edge(cursor=self.page.cursor(row), node=cast(NodeT, self.kind.of(row))) for row in self.page.rows]
 
     @field("The page's objects.")
     def nodes(self) -> list[NodeT]:
-        return [self.make(row) for row in self.page.rows]
+        # For the executor, which can do without all the objects.
+        return cast(list[NodeT], Nodes(self.kind, self.page.rows))
 
     @field("Where the page stands in its list.")
     def page_info(self) -> PageInfo:
@@ -62,6 +61,6 @@ class Connection(Generic[NodeT]):
         return await self.page.count()
 
     @classmethod
-    def of(cls, page: Page[RowT], make: Callable[[RowT], Any]) -> "Connection[NodeT]":
-        """The connection of a page whose rows ``make`` turns into objects of the schema."""
-        return Connection(page=page, make=make)
+    def of(cls, page: Page[Any], kind: type[Node]) -> "Connection[NodeT]":
+        """The connection of a page of rows that store objects of one type."""
+        return Connection(page=page, kind=kind)

@@ -19,7 +19,12 @@ from schema.providers import ProviderName
 
 
 @strawberry.type(description="A provider key, stored encrypted; it never comes back out.")
-class ProviderCredential(Node, prefix=IdPrefix.PROVIDER_CREDENTIAL, table=ProviderCredentialRow):
+class ProviderCredential(
+    Node,
+    prefix=IdPrefix.PROVIDER_CREDENTIAL,
+    table=ProviderCredentialRow,
+    made={"provider": lambda row: ProviderName(row.provider)},
+):
     provider: ProviderName = strawberry.field(description="Whose key it is.")
     name: str = strawberry.field(
         description="Which of the provider's credentials; models are called with it as provider:NAME/model."
@@ -27,17 +32,6 @@ class ProviderCredential(Node, prefix=IdPrefix.PROVIDER_CREDENTIAL, table=Provid
     base_url: str | None = strawberry.field(description="Its own endpoint; null for the provider's usual one.")
     key_hint: str | None = strawberry.field(description="The last 4 characters of the key, to know it again by.")
     created_at: datetime = strawberry.field(description="When it was first set.")
-
-    @classmethod
-    def of(cls, row: ProviderCredentialRow) -> Self:
-        return cls(
-            key=row.id,
-            provider=ProviderName(row.provider),
-            name=row.name,
-            base_url=row.base_url,
-            key_hint=row.key_hint,
-            created_at=row.created_at,
-        )
 
     @classmethod
     async def find(cls, info: Info, key: UUID) -> Self | None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from strawberry.types import ExecutionResult
@@ -16,6 +15,7 @@ from core.errors import ErrorCode
 from schema.media_types import GRAPHQL_RESPONSE, JSON, RESPONSES, negotiate
 from schema.request_ids import HEADER, request_id_of
 from schema.requests import RequestRefused
+from schema.scalars import write_json
 
 # Answers are their caller's alone; and one URL has several, by what was asked for.
 _HEADERS = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
@@ -63,4 +63,4 @@ async def internal_error(request: Request, error: Exception) -> Response:
 
 def _response(body: dict[str, Any], status: int, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
     content_type = {"Content-Type": f"{media_type}; charset=utf-8"}
-    return Response(orjson.dumps(body), status, {**_HEADERS, **content_type, **(headers or {})})
+    return Response(write_json(body), status, {**_HEADERS, **content_type, **(headers or {})})

@@ -92,7 +92,7 @@ class RunUsage:
 
 
 @strawberry.type(description="One step of a run: a model call, a tool call, an approval ...")
-class RunStep(Node, prefix=IdPrefix.RUN_STEP, table=RunStepRow):
+class RunStep(Node, prefix=IdPrefix.RUN_STEP, table=RunStepRow, made={"failure": RunFailure.of}):
     kind: StepKind = strawberry.field(description="What it does.")
     name: str = strawberry.field(description="The model, tool or workflow node that ran.")
     status: StepStatus = strawberry.field(description="Where it stands.")
@@ -103,24 +103,9 @@ class RunStep(Node, prefix=IdPrefix.RUN_STEP, table=RunStepRow):
     started_at: datetime = strawberry.field(description="When it began.")
     finished_at: datetime | None = strawberry.field(description="When it ended; null before.")
 
-    @classmethod
-    def of(cls, row: RunStepRow) -> Self:
-        return cls(
-            key=row.id,
-            kind=row.kind,
-            name=row.name,
-            status=row.status,
-            attempt=row.attempt,
-            input=None if row.input is None else JSON(row.input),
-            output=None if row.output is None else JSON(row.output),
-            failure=RunFailure.of(row),
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-        )
-
 
 @strawberry.type(description="A durable execution of an agent. It goes on whether anybody watches or not.")
-class Run(Node, prefix=IdPrefix.RUN, table=RunRow):
+class Run(Node, prefix=IdPrefix.RUN, table=RunRow, made={"failure": RunFailure.of}):
     status: RunStatus = strawberry.field(description="Where it stands.")
     input: JSON = strawberry.field(description="An agent run's message, as a JSON string.")
     metadata: JSON | None = strawberry.field(description="What startRun was given.")
@@ -133,8 +118,8 @@ class Run(Node, prefix=IdPrefix.RUN, table=RunRow):
     started_at: datetime | None = strawberry.field(description="When an executor first took it; null before.")
     finished_at: datetime | None = strawberry.field(description="When it ended; null before.")
     row: strawberry.Private[RunRow]
-    usage_then: strawberry.Private[UsageFigures | None]
-    last_seq_then: strawberry.Private[int | None]
+    usage_then: strawberry.Private[UsageFigures | None] = None
+    last_seq_then: strawberry.Private[int | None] = None
 
     @field("The agent that runs.")
     async def agent(self, info: Info) -> Agent | None:
@@ -171,34 +156,18 @@ class Run(Node, prefix=IdPrefix.RUN, table=RunRow):
     @field("Its steps, in the order in which they started.")
     async def steps(self, info: Info, first: First = 50, after: After = None) -> Connection[RunStep]:
         page = await runs.page_of_steps(info.context, self.key, first=first, after=after)
-        return Connection.of(page, RunStep.of)
+        return Connection.of(page, RunStep)
 
     @field("Sequence number of the newest event.")
     async def last_seq(self, info: Info) -> int:
         return self.last_seq_then or await info.context.batch(runs.last_seq_by_run, self.key) or 0
 
     @classmethod
-    def of(cls, row: RunRow) -> Self:
-        return cls.then(row, None, None)
-
-    @classmethod
-    def then(cls, row: RunRow, usage: UsageFigures | None, last_seq: int | None) -> Self:
+    def then(cls, row: RunRow, usage: UsageFigures, last_seq: int) -> Self:
         """The run at the moment of an event, which knows its usage and its own number then."""
-        return cls(
-            key=row.id,
-            status=row.status,
-            input=JSON(row.input),
-            metadata=None if row.metadata is None else JSON(row.metadata),
-            output_text=row.output_text,
-            output=None if row.output is None else JSON(row.output),
-            failure=RunFailure.of(row),
-            created_at=row.created_at,
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-            row=row,
-            usage_then=usage,
-            last_seq_then=last_seq,
-        )
+        run = cls.of(row)
+        run.usage_then, run.last_seq_then = usage, last_seq
+        return run
 
 
 @strawberry.input(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import NoneType
 from typing import Any, NewType
 
 import orjson
@@ -19,12 +20,23 @@ MAX_LONG = 2**53 - 1
 _DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,30})?")
 
 
+def write_json(value: object) -> bytes:
+    """What is sent to a client. Moments in UTC (`are_utc`) may stand in it as they are: it writes them as
+    `print_datetime` does, in a fifth of the time.
+    """
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+
+
 def print_datetime(value: datetime) -> str:
     """UTC, as RFC 3339 writes it; a value without an offset is UTC."""
     if value.tzinfo is not UTC:
         value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    # As ``isoformat``, and much quicker: a page of runs has hundreds of them.
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z)[1:-1].decode()
+    return write_json(value)[1:-1].decode()
+
+
+def are_utc(values: list[Any]) -> bool:
+    """Whether these are moments in UTC, or None, and nothing else."""
+    return {*map(type, values)} <= {datetime, NoneType} and {value.tzinfo for value in values if value} <= {UTC}
 
 
 def parse_datetime(value: object) -> datetime:

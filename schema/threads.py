@@ -1,8 +1,7 @@
 """Conversations, and what was said in them."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Self
-from uuid import UUID
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -17,6 +16,7 @@ from schema.end_users import EndUser
 from schema.enums import publish_enum
 from schema.fields import field
 from schema.info import Info
+from schema.lookahead import columns_for
 from schema.nodes import Node, node_of
 from schema.pages import After, Before, Connection, First, Last
 
@@ -39,54 +39,44 @@ class Message(Node, prefix=IdPrefix.MESSAGE, table=MessageRow):
     text: str = strawberry.field(description="What they say.")
     partial: bool = strawberry.field(description="Whether the run was cancelled or failed in the middle of it.")
     created_at: datetime = strawberry.field(description="When it was stored.")
-    run_key: strawberry.Private[UUID]
+    row: strawberry.Private[MessageRow]
 
     @field("The run that the message began, or came of.")
     async def run(self, info: Info) -> Annotated["Run", strawberry.lazy("schema.runs")] | None:
-        row = await info.context.find(RunRow, self.run_key)
+        row = await info.context.find(RunRow, self.row.run_id)
         return node_of(row) if row else None
-
-    @classmethod
-    def of(cls, row: MessageRow) -> Self:
-        return cls(
-            key=row.id,
-            role=row.role,
-            text=row.text,
-            partial=row.partial,
-            created_at=row.created_at,
-            run_key=row.run_id,
-        )
 
 
 @strawberry.type(description="A conversation: its runs follow one another, and each is told what was said before.")
 class Thread(Node, prefix=IdPrefix.THREAD, table=ThreadRow):
     title: str | None = strawberry.field(description="The beginning of the first message.")
     created_at: datetime = strawberry.field(description="When it was begun.")
-    end_user_key: strawberry.Private[UUID | None]
+    row: strawberry.Private[ThreadRow]
 
     @field("Whose it is, if it was begun on a page of the workspace; null otherwise.")
     async def end_user(self, info: Info) -> EndUser | None:
-        row = await info.context.find(EndUserRow, self.end_user_key) if self.end_user_key else None
+        key = self.row.end_user_id
+        row = await info.context.find(EndUserRow, key) if key else None
         return EndUser.of(row) if row else None
 
     @field("Oldest first; `last`, where given, takes from the end (or from `before`) instead of `first`.")
     async def messages(
         self, info: Info, first: First = 50, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Message]:
-        page = await threads.messages(info.context, self.key, first=first, after=after, last=last, before=before)
-        return Connection.of(page, Message.of)
+        columns = columns_for(info, Message)
+        page = await threads.messages(
+            info.context, self.key, first=first, after=after, last=last, before=before, columns=columns
+        )
+        return Connection.of(page, Message)
 
     @field("The runs of the conversation, newest first.")
     async def runs(
         self, info: Info, first: First = 20, after: After = None
     ) -> Connection[Annotated["Run", strawberry.lazy("schema.runs")]]:
-        return Connection.of(
-            await threads.runs(info.context, self.key, first=first, after=after), Node.by_table[RunRow].of
-        )
-
-    @classmethod
-    def of(cls, row: ThreadRow) -> Self:
-        return cls(key=row.id, title=row.title, created_at=row.created_at, end_user_key=row.end_user_id)
+        kind = Node.by_table[RunRow]
+        columns = columns_for(info, kind)
+        page = await threads.runs(info.context, self.key, first=first, after=after, columns=columns)
+        return Connection.of(page, kind)
 
 
 @strawberry.type

@@ -1,8 +1,7 @@
 """Workspaces, the tenants; their members; and the users who are these."""
 
 from datetime import datetime
-from typing import Annotated, Self
-from uuid import UUID
+from typing import Annotated
 
 import strawberry
 
@@ -29,6 +28,7 @@ from schema.errors import ConflictError, ForbiddenError, ValidationError
 from schema.fields import Input, field, mutation
 from schema.info import Info
 from schema.invitations import Invitation
+from schema.lookahead import columns_for
 from schema.nodes import Node
 from schema.pages import After, Connection, First
 from schema.provider_credentials import ProviderCredential
@@ -51,35 +51,20 @@ class User(Node, prefix=IdPrefix.USER, table=UserRow):
         rows = await info.context.batch(workspaces.memberships_by_user, self.key)
         return [Membership.of(row) for row in rows or ()]
 
-    @classmethod
-    def of(cls, row: UserRow) -> Self:
-        return cls(key=row.id, email=row.email, name=row.name, created_at=row.created_at)
-
 
 @strawberry.type(description="A user's place in a workspace.")
 class Membership(Node, prefix=IdPrefix.MEMBERSHIP, table=MembershipRow):
     role: Role = strawberry.field(description="What the user may do there.")
     created_at: datetime = strawberry.field(description="When the user joined.")
-    user_key: strawberry.Private[UUID]
-    workspace_key: strawberry.Private[UUID]
+    row: strawberry.Private[MembershipRow]
 
     @field("Who is the member.")
     async def user(self, info: Info) -> User:
-        return User.of(await info.context.get(UserRow, self.user_key))
+        return User.of(await info.context.get(UserRow, self.row.user_id))
 
     @field("Where they are a member.")
     async def workspace(self, info: Info) -> "Workspace":
-        return Workspace.of(await info.context.get(WorkspaceRow, self.workspace_key))
-
-    @classmethod
-    def of(cls, row: MembershipRow) -> Self:
-        return cls(
-            key=row.id,
-            role=row.role,
-            created_at=row.created_at,
-            user_key=row.user_id,
-            workspace_key=row.workspace_id,
-        )
+        return Workspace.of(await info.context.get(WorkspaceRow, self.row.workspace_id))
 
 
 @strawberry.type(description="The tenant. Everything that a member can see hangs off it.")
@@ -90,23 +75,26 @@ class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
 
     @field("Who is in it, oldest first.")
     async def members(self, info: Info, first: First = 20, after: After = None) -> Connection[Membership]:
-        return Connection.of(await workspaces.members(info.context, self.key, first, after), Membership.of)
+        return Connection.of(await workspaces.members(info.context, self.key, first, after), Membership)
 
     @field("Its agents without archived ones, newest first.")
     async def agents(self, info: Info, first: First = 20, after: After = None) -> Connection[Agent]:
         page = await agents.of_workspace(info.context, self.key, first=first, after=after)
-        return Connection.of(page, Agent.of)
+        return Connection.of(page, Agent)
 
     @field("Its conversations, newest first.")
     async def threads(self, info: Info, first: First = 20, after: After = None) -> Connection[Thread]:
-        page = await threads.of_workspace(info.context, self.key, first=first, after=after)
-        return Connection.of(page, Thread.of)
+        columns = columns_for(info, Thread)
+        page = await threads.of_workspace(info.context, self.key, first=first, after=after, columns=columns)
+        return Connection.of(page, Thread)
 
     @field("Its runs, newest first.")
     async def runs(self, info: Info, first: First = 20, after: After = None, filter: Filter = None) -> Connection[Run]:
-        selection = selection_of(filter)
-        page = await runs.page_of_runs(info.context, "workspace_id", self.key, selection, first=first, after=after)
-        return Connection.of(page, Run.of)
+        selection, columns = selection_of(filter), columns_for(info, Run)
+        page = await runs.page_of_runs(
+            info.context, "workspace_id", self.key, selection, first=first, after=after, columns=columns
+        )
+        return Connection.of(page, Run)
 
     @field(
         "Its API keys, newest first, with those that were revoked or have expired. For owners and admins: null, with "
@@ -114,7 +102,7 @@ class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
     )
     async def api_keys(self, info: Info, first: First = 20, after: After = None) -> Connection[ApiKey] | None:
         page = await api_keys.of_workspace(info.context, self.key, first=first, after=after)
-        return Connection.of(page, ApiKey.of)
+        return Connection.of(page, ApiKey)
 
     @field("What it calls model providers with, oldest first. For owners and admins: null, with FORBIDDEN, for others.")
     async def provider_credentials(self, info: Info) -> list[ProviderCredential] | None:
@@ -126,7 +114,7 @@ class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
     )
     async def invitations(self, info: Info, first: First = 20, after: After = None) -> Connection[Invitation] | None:
         page = await invitations.of_workspace(info.context, self.key, first=first, after=after)
-        return Connection.of(page, Invitation.of)
+        return Connection.of(page, Invitation)
 
     @field("What was changed by whom, newest first. For owners and admins: null, with FORBIDDEN, for others.")
     async def audit_events(
@@ -134,7 +122,7 @@ class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
     ) -> Connection[AuditEvent] | None:
         selection = audit_selection_of(filter)
         page = await audit_events.of_workspace(info.context, self.key, selection, first=first, after=after)
-        return Connection.of(page, AuditEvent.of)
+        return Connection.of(page, AuditEvent)
 
     @field(
         "Figures over [from, to), in UTC buckets of interval, split by groupBy; too many buckets is VALIDATION_FAILED."
@@ -152,10 +140,6 @@ class Workspace(Node, prefix=IdPrefix.WORKSPACE, table=WorkspaceRow):
         ] = None,
     ) -> UsageReport:
         return UsageReport.of(await usage.report(info.context, self.key, start, end, interval, group_by))
-
-    @classmethod
-    def of(cls, row: WorkspaceRow) -> Self:
-        return cls(key=row.id, name=row.name, slug=row.slug, created_at=row.created_at)
 
 
 @strawberry.input(description="A workspace to make.")

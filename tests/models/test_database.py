@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
@@ -52,6 +53,25 @@ async def all_at_once() -> None:
 
     async with asyncio.timeout(5):
         await asyncio.gather(*(hold() for _ in range(POOL_SIZE)))
+
+
+async def test_timestamps_are_those_that_the_driver_reads_by_itself(pool: None, database_url: str) -> None:
+    zones = [UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-12))]
+    days = [timedelta(days=number) for number in (0, 1, 200_000, 730_000, 3_650_000)]
+    spans = [
+        day + timedelta(microseconds=number) for day in days for number in (*range(0, 86_400_000_000, 10**9 + 7), 5, 10)
+    ]
+    moments = [datetime(2, 1, 1, tzinfo=zone) + span for zone in zones for span in spans]
+    sql = "SELECT $1::timestamptz AS one, $2::timestamptz[] AS many, NULL::timestamptz AS none"
+    plain = await database.open_connection(database_url)
+    expected = await plain.fetchrow(sql, moments[0], moments)
+    await plain.close()
+    async with transaction() as connection:
+        [found] = await fetch(connection, sql, moments[0], moments)
+    assert expected
+    assert found == dict(expected)
+    assert found["many"] == moments
+    assert {moment.tzinfo for moment in found["many"]} == {UTC}
 
 
 @pytest.mark.parametrize("statement", ["BEGIN;", "SELECT 1 AS one", "COMMIT;"])
@@ -201,4 +221,17 @@ async def test_a_lone_statement_gives_its_connection_back_when_it_fails(proxy: P
             await look_up("SELECT 1 AS one")
         assert is_transient(failure.value)
     assert await look_up("SELECT 1 AS one") == [{"one": 1}]
+    await all_at_once()
+
+
+async def test_a_lone_statement_that_is_cancelled_twice_gives_its_connection_back(proxy: PostgresProxy) -> None:
+    for steps in range(40):
+        task = asyncio.create_task(look_up("SELECT pg_sleep(0.002)"))
+        for _ in range(steps):
+            await asyncio.sleep(0.0001)
+        for _ in range(1 + steps % 2):
+            task.cancel()
+            await asyncio.sleep(0)
+        with suppress(asyncio.CancelledError):
+            await task
     await all_at_once()

@@ -48,12 +48,12 @@ def sample(table: type[Row]) -> dict[str, Any]:
     return values
 
 
-async def records(table: type[Row], kind: type[Record]) -> list[Record]:
-    """A record of a value in each column, and one of nulls."""
+async def records(table: type[Row], kind: type[Record], **values: Any) -> list[Record]:
+    """A record of a value in each column, of which ``values`` takes the place of some; and one of nulls."""
     name = table._meta.db_table
     sql = f"SELECT (jsonb_populate_record(NULL::{name}, row)).* FROM unnest($1::jsonb[]) AS row"
     async with transaction() as connection:
-        return await connection.records(sql, [[orjson.dumps(sample(table)).decode(), "{}"]], kind)
+        return await connection.records(sql, [[orjson.dumps(sample(table) | values).decode(), "{}"]], kind)
 
 
 async def test_every_column_of_every_table_is_what_tortoise_makes_of_it() -> None:
