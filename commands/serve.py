@@ -32,9 +32,6 @@ UNSENT_BYTES = 128 * 1024
 # A peer that answers no ping is gone after 60 s, too.
 PING_INTERVAL_S = 20
 PING_TIMEOUT_S = 40
-# So many more objects than at the last look are there before Python looks among them for cycles. An answer may have a
-# tenth of them, which are gone with it.
-YOUNG_OBJECTS = 10_000
 
 _log = structlog.get_logger(__name__)
 
@@ -132,7 +129,6 @@ async def serving(app: Starlette, listener: socket.socket, settings: Settings) -
             # What is loaded stays. Full collections would look at all of it again, and all connections wait meanwhile.
             gc.collect()
             gc.freeze()
-            gc.set_threshold(YOUNG_OBJECTS)
             # Whoever waits for it may be cancelled. The server may not, or it would drop its requests.
             yield asyncio.shield(task)
         finally:
