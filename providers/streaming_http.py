@@ -18,10 +18,12 @@ from providers.guard import refusal_in
 CONNECT_TIMEOUT_S = 10.0
 # How long the end of a finished answer's body is awaited, so that its connection can be used again.
 END_OF_BODY_TIMEOUT_S = 0.1
-# How long an answer is left alone after each look at it, for each that is being read: the more there are, the more
-# tokens are taken at once. At most a little longer than readers by default wait for the next piece of text anyway.
-PAUSE_PER_ANSWER_S = 0.00056
-LONGEST_PAUSE_S = 4 * TICK_S
+# How long an answer is left alone after each look at it, for each that is being read, so that the more there are, the
+# more tokens are taken at once. Where they are more than a few it is a little longer than readers by default wait for
+# the next piece of text: then these do not wait once more for what was read too early for them.
+PAUSE_PER_ANSWER_S = 0.00025
+FEW_ANSWERS = 24
+LONG_PAUSE_S = 4 * TICK_S
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
@@ -91,11 +93,10 @@ class StreamingEndpoint:
 
     async def _pause(self) -> None:
         """What arrives meanwhile is read in one go, and where the pause is long, with that of other answers."""
-        pause_s = min(self._connections.busy * PAUSE_PER_ANSWER_S, LONGEST_PAUSE_S)
-        if pause_s < TICK_S:
-            await asyncio.sleep(pause_s)
+        if self._connections.busy > FEW_ANSWERS:
+            await self._connections.ticks.sleep(LONG_PAUSE_S)
         else:
-            await self._connections.ticks.sleep(pause_s)
+            await asyncio.sleep(self._connections.busy * PAUSE_PER_ANSWER_S)
 
     async def _send(self, body: bytes) -> aiohttp.ClientResponse:
         """Post ``body`` and await the answer's headers.

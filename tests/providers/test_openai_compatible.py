@@ -82,11 +82,13 @@ async def test_deltas_come_as_they_are_sent(upstream: Upstream, provider: OpenAI
         assert await anext(events) == TextDelta("b")
 
 
+@pytest.mark.parametrize("few", [0, 1])
 async def test_the_first_delta_comes_at_once_and_those_of_a_pause_together(
-    upstream: Upstream, provider: OpenAICompatibleProvider, monkeypatch: pytest.MonkeyPatch
+    upstream: Upstream, provider: OpenAICompatibleProvider, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(streaming_http, "PAUSE_PER_ANSWER_S", 1.0)
-    monkeypatch.setattr(streaming_http, "LONGEST_PAUSE_S", 1.0)
+    monkeypatch.setattr(streaming_http, "FEW_ANSWERS", few)
+    monkeypatch.setattr(streaming_http, "PAUSE_PER_ANSWER_S", 1.1)
+    monkeypatch.setattr(streaming_http, "LONG_PAUSE_S", 1.1)
     tokens = numbered_tokens(6)
     model = upstream.serve(text(*tokens).pausing(0.02))
     now = asyncio.get_running_loop().time
@@ -100,11 +102,13 @@ async def test_the_first_delta_comes_at_once_and_those_of_a_pause_together(
     assert times[-1] - times[1] < 1.0
 
 
+@pytest.mark.parametrize("few", [0, 1])
 async def test_cancelling_in_a_pause_hangs_up_at_once(
-    upstream: Upstream, provider: OpenAICompatibleProvider, monkeypatch: pytest.MonkeyPatch
+    upstream: Upstream, provider: OpenAICompatibleProvider, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
+    monkeypatch.setattr(streaming_http, "FEW_ANSWERS", few)
     monkeypatch.setattr(streaming_http, "PAUSE_PER_ANSWER_S", 60.0)
-    monkeypatch.setattr(streaming_http, "LONGEST_PAUSE_S", 60.0)
+    monkeypatch.setattr(streaming_http, "LONG_PAUSE_S", 60.0)
     events = provider.stream(request(upstream.serve(text("a", "b").then(Signal.HANG, after=1))))
     assert await anext(events) == TextDelta("a")
     with pytest.raises(TimeoutError):
