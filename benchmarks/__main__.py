@@ -79,7 +79,7 @@ def _arguments() -> tuple[Plan, Path]:
     parser = argparse.ArgumentParser(prog="make bench", description="Measures Synapse beside servers without it.")
     parser.add_argument("--rounds", type=int, default=3, help="how often to measure everything (%(default)s)")
     parser.add_argument("--levels", type=int, nargs="*", default=[1, 16, 64, 200], help="streams at once, flat out")
-    parser.add_argument("--paced", type=int, nargs="*", default=[8, 16, 64, 200, 400], help="streams at 50 tokens/s")
+    parser.add_argument("--paced", type=int, nargs="*", default=[8, 16, 64, 128, 200], help="streams at 50 tokens/s")
     parser.add_argument("--passing", nargs="*", default=["litellm", "openai"], help="which servers without Synapse")
     parser.add_argument("--no-api", dest="api", action="store_false", help="leave out queries and mutations")
     growth_help = f"also several processes, {IDLE_SUBSCRIPTIONS} idle subscriptions, and a soak of {SOAK_S} s"

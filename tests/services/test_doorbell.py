@@ -60,7 +60,6 @@ async def test_a_burst_is_told_of_in_a_few_words_and_what_comes_later_in_others(
     doorbell = Doorbell()
     for _ in range(100):
         doorbell.ring()
-        await asyncio.sleep(0)
     await next_of(heard)
     await asyncio.sleep(0.3)
     assert heard.qsize() < 20
