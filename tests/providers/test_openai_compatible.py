@@ -82,13 +82,18 @@ async def test_deltas_come_as_they_are_sent(upstream: Upstream, provider: OpenAI
         assert await anext(events) == TextDelta("b")
 
 
+def set_pauses(monkeypatch: pytest.MonkeyPatch, few: int, pause_s: float) -> None:
+    """Those after each look at an answer, whether it is one of few or one of many."""
+    monkeypatch.setattr(streaming_http, "FEW_ANSWERS", few)
+    monkeypatch.setattr(streaming_http, "PAUSE_PER_ANSWER_S", pause_s)
+    monkeypatch.setattr(streaming_http, "LONG_PAUSE_S", pause_s)
+
+
 @pytest.mark.parametrize("few", [0, 1])
 async def test_the_first_delta_comes_at_once_and_those_of_a_pause_together(
     upstream: Upstream, provider: OpenAICompatibleProvider, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(streaming_http, "FEW_ANSWERS", few)
-    monkeypatch.setattr(streaming_http, "PAUSE_PER_ANSWER_S", 1.1)
-    monkeypatch.setattr(streaming_http, "LONG_PAUSE_S", 1.1)
+    set_pauses(monkeypatch, few, 1.1)
     tokens = numbered_tokens(6)
     model = upstream.serve(text(*tokens).pausing(0.02))
     now = asyncio.get_running_loop().time
@@ -106,9 +111,7 @@ async def test_the_first_delta_comes_at_once_and_those_of_a_pause_together(
 async def test_cancelling_in_a_pause_hangs_up_at_once(
     upstream: Upstream, provider: OpenAICompatibleProvider, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(streaming_http, "FEW_ANSWERS", few)
-    monkeypatch.setattr(streaming_http, "PAUSE_PER_ANSWER_S", 60.0)
-    monkeypatch.setattr(streaming_http, "LONG_PAUSE_S", 60.0)
+    set_pauses(monkeypatch, few, 60.0)
     events = provider.stream(request(upstream.serve(text("a", "b").then(Signal.HANG, after=1))))
     assert await anext(events) == TextDelta("a")
     with pytest.raises(TimeoutError):
