@@ -32,7 +32,6 @@ __all__ = [
     "look_up",
     "reading",
     "reading_as",
-    "scope_of",
     "seen_by",
     "transaction",
     "write_log",
@@ -198,9 +197,11 @@ def seen_by(principal: Principal) -> Transaction:
     )
 
 
-def reading(workspace_ids: Iterable[UUID], *, executor: bool = False) -> Alone:
-    """What finds rows of ``workspace_ids``, each time by one message to the server. ``executor``: see `transaction`."""
-    return Alone(_scope(workspace_ids, executor=executor))
+def reading(workspace_ids: Iterable[UUID], *, user_id: UUID | None = None, executor: bool = False) -> Alone:
+    """What finds rows of ``workspace_ids``, each time by one message to the server. ``user_id``, ``executor``: see
+    `transaction`.
+    """
+    return Alone(_scope(workspace_ids, user_id, executor=executor))
 
 
 def reading_as(principal: Principal) -> Alone:
@@ -219,12 +220,7 @@ def _scope(
     ids = {"app.user_id": user_id, "app.page_workspace_id": page_workspace_id, "app.end_user_id": end_user_id}
     texts = {name: _text_of(id) for name, id in ids.items() if id}
     texts |= {"app.executor": "on"} if executor else {}
-    return {"app.workspace_ids": scope_of(workspace_ids)} | texts
-
-
-def scope_of(workspace_ids: Iterable[UUID]) -> str:
-    """The setting ``app.workspace_ids``."""
-    return ",".join([_text_of(workspace_id) for workspace_id in workspace_ids])
+    return {"app.workspace_ids": ",".join([_text_of(workspace_id) for workspace_id in workspace_ids])} | texts
 
 
 def _text_of(id: UUID) -> str:

@@ -16,24 +16,15 @@ from core.permissions import Role
 from core.principals import Principal
 from core.settings import Settings
 from core.tokens import hash_token, new_token
-from models.database import Connection, fetch, look_up, transaction
+from models.database import Connection, fetch, reading, transaction
 from models.notifications import Notification, notify
 from models.refresh_tokens import RefreshToken
 
-# No row: the session has ended. One row without a workspace: its user is in none. It sets its scope by itself, before
-# anything is read: that is joined to the scope, and OFFSET keeps the planner from taking it apart.
+# No row: the session has ended. One row without a workspace: its user is in none.
 _PRINCIPAL = """
-SELECT found.workspace_id, found.role
-FROM (SELECT set_config('app.user_id', ($2::uuid)::text, true) IS NOT NULL AS is_set) AS scope
-CROSS JOIN LATERAL (
-    SELECT m.workspace_id, m.role
-    FROM (
-        SELECT FROM refresh_tokens
-        WHERE scope.is_set AND session_id = $1 AND user_id = $2 AND revoked_at IS NULL LIMIT 1
-    ) AS session
-    LEFT JOIN memberships m ON m.user_id = $2
-    OFFSET 0
-) AS found
+SELECT m.workspace_id, m.role
+FROM (SELECT FROM refresh_tokens WHERE session_id = $1 AND user_id = $2 AND revoked_at IS NULL LIMIT 1) AS session
+LEFT JOIN memberships m ON m.user_id = $2
 """
 # All that changes a session holds the lock of its first token, so that nothing joins a session while it ends.
 _LOCK_SESSION = "SELECT id FROM refresh_tokens WHERE session_id = $1 ORDER BY id LIMIT 1 FOR UPDATE"
@@ -59,7 +50,7 @@ async def load(claims: AccessClaims) -> Principal:
     Raises:
         Unauthenticated: the session has ended.
     """
-    rows = await look_up(_PRINCIPAL, claims.session_id, claims.user_id)
+    rows = await fetch(reading((), user_id=claims.user_id), _PRINCIPAL, claims.session_id, claims.user_id)
     if not rows:
         raise Unauthenticated("The session has ended.")
     roles = {row["workspace_id"]: Role(row["role"]) for row in rows if row["workspace_id"] is not None}

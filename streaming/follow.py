@@ -14,7 +14,7 @@ import structlog
 
 from core.errors import ValidationFailed
 from core.events import LoggedEvent, RunFinished
-from models.database import transaction
+from models.database import reading
 from streaming.bus import Bus, Missed, Subscription
 from streaming.codec import Undecodable, decode_events
 from streaming.deltas import MAX_MERGED_CHARS, extend, is_delta, text_chars
@@ -114,7 +114,7 @@ class _Tail:
         self._bus = bus
         self._subscription = subscription
         self._run_id = run_id
-        self._workspace_id = workspace_id
+        self._reader = reading([workspace_id])
         self._cursor = cursor
         self._clock = asyncio.get_running_loop().time
         # What the log held when it was looked at first.
@@ -144,8 +144,7 @@ class _Tail:
         """A page that begins with the event at the cursor."""
         page = await self._read(self._cursor - 1) if self._cursor >= 0 else []
         if not page and self._cursor != 0:
-            async with transaction([self._workspace_id]) as connection:
-                newest = await last_seq(connection, self._run_id)
+            newest = await last_seq(self._reader, self._run_id)
             raise ValidationFailed(f"after must be from 0 to {newest}, the newest event's number.", ("after",))
         return page
 
@@ -201,7 +200,7 @@ class _Tail:
         self._put_off_poll()
 
     async def _read(self, after: int) -> list[LoggedEvent]:
-        return await read(self._run_id, self._workspace_id, after, PAGE_EVENTS)
+        return await read(self._reader, self._run_id, after, PAGE_EVENTS)
 
     def _put_off_poll(self) -> None:
         self._poll_at = self._clock() + poll_s(self._bus) * self._poll_factor

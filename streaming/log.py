@@ -4,14 +4,13 @@ The events of a run are numbered 1, 2, 3 ... without a gap, and what is not comm
 only tells that there is more to read, and saves reading it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
 from uuid import UUID
 
 from core.events import LoggedEvent, RunRewound, StepStarted, TextDelta
-from models.database import Reader, fetch, look_up, scope_of, write_log
+from models.database import Reader, fetch, reading, write_log
 from models.writes import Writes
 from streaming.bus import Bus
 from streaming.codec import decode_body, encode_body, encode_events
@@ -27,20 +26,17 @@ FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[
 WHERE true
 """
 
-# A transaction by itself, which sets its scope before it reads a run: that is joined to the scope, and its order and
-# its locks keep the planner from taking it apart. The share lock holds off whoever is about to raise the epoch until we
-# committed, and waits for one who already did.
+# The share lock holds off whoever is about to raise the epoch until we committed, and waits for one who already did.
+_OWNED = """
+SELECT id, epoch, workspace_id FROM runs
+WHERE (id, epoch) IN (SELECT run_id, epoch FROM event) ORDER BY id FOR SHARE
+"""
 _INSERT_OWNED = f"""
-WITH scope AS MATERIALIZED (
-    SELECT set_config('app.workspace_ids', $9, true) IS NOT NULL AS is_set
-), event AS (
+WITH event AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[], $7::timestamptz[],
         $8::int[]) AS event (run_id, seq, first_seq, step_id, type, payload, at, epoch)
 ), owned AS (
-    SELECT run.* FROM scope CROSS JOIN LATERAL (
-        SELECT id, epoch, workspace_id FROM runs
-        WHERE scope.is_set AND (id, epoch) IN (SELECT run_id, epoch FROM event) ORDER BY id FOR SHARE {{locked}}
-    ) AS run
+    {{owned}}
 ), written AS (
     INSERT INTO run_events ({_COLUMNS})
     SELECT run_id, seq, first_seq, workspace_id, step_id, type, payload, at
@@ -51,15 +47,6 @@ SELECT id, epoch FROM owned
 """
 
 _SELECT = "SELECT run_id, seq, first_seq, step_id, type, payload::text, at FROM run_events WHERE run_id = $1"
-
-# Sets its scope by itself, before it reads: that is joined to the scope, and its limit keeps the planner from taking it
-# apart.
-_SELECT_PAGE = f"""
-SELECT event.*
-FROM (SELECT set_config('app.workspace_ids', $2, true) IS NOT NULL AS is_set) AS scope
-CROSS JOIN LATERAL ({_SELECT} AND scope.is_set AND seq > $3 ORDER BY seq LIMIT $4) AS event
-ORDER BY event.seq
-"""
 
 Ownership = tuple[UUID, int]
 """A run's id, and the epoch in which its writer owns it."""
@@ -94,42 +81,38 @@ async def insert_owned(
     ``skip_locked``: leave out the runs that somebody else has locked, instead of waiting. ``in_doubt``: an attempt that
     failed may have been committed all the same, so what is there already is left as it is.
     """
-    sql = _INSERT_OWNED.format(
-        locked="SKIP LOCKED" if skip_locked else "", conflict="ON CONFLICT (run_id, seq) DO NOTHING" if in_doubt else ""
-    )
-    columns, epochs = _columns([event for event, _ in batch]), [epoch for _, epoch in batch]
-    rows = await write_log(sql, *columns, epochs, scope_of(workspace_ids), may_wait=not skip_locked)
+    columns = [*_columns([event for event, _ in batch]), [epoch for _, epoch in batch]]
+    owned, values = reading(workspace_ids).scoped(f"{_OWNED} SKIP LOCKED" if skip_locked else _OWNED, columns)
+    sql = _INSERT_OWNED.format(owned=owned, conflict="ON CONFLICT (run_id, seq) DO NOTHING" if in_doubt else "")
+    rows = await write_log(sql, *values, may_wait=not skip_locked)
     return {(row["id"], row["epoch"]) for row in rows}
 
 
-async def read(run_id: UUID, workspace_id: UUID, after: int, limit: int) -> list[LoggedEvent]:
-    """Up to ``limit`` events of a run of the workspace that come after number ``after``, in order. A transaction by
-    itself.
-    """
-    return _events(await look_up(_SELECT_PAGE, run_id, scope_of([workspace_id]), after, limit))
+async def read(reader: Reader, run_id: UUID, after: int, limit: int) -> list[LoggedEvent]:
+    """Up to ``limit`` events of a run that come after number ``after``, in order."""
+    return await _read(reader, f"{_SELECT} AND seq > $2 ORDER BY seq LIMIT $3", run_id, after, limit)
 
 
-async def last_seq(connection: Reader, run_id: UUID) -> int:
+async def last_seq(reader: Reader, run_id: UUID) -> int:
     """The number of a run's newest event; 0 when there is none."""
-    rows = await fetch(connection, "SELECT coalesce(max(seq), 0) AS last FROM run_events WHERE run_id = $1", run_id)
+    rows = await fetch(reader, "SELECT coalesce(max(seq), 0) AS last FROM run_events WHERE run_id = $1", run_id)
     return int(rows[0]["last"])
 
 
-async def step_started_seq(connection: Reader, run_id: UUID, step_id: UUID) -> int:
+async def step_started_seq(reader: Reader, run_id: UUID, step_id: UUID) -> int:
     """The number of the event that tells of a step's beginning."""
     sql = "SELECT min(seq) AS seq FROM run_events WHERE run_id = $1 AND step_id = $2 AND type = $3"
-    [row] = await fetch(connection, sql, run_id, step_id, StepStarted.__name__)
+    [row] = await fetch(reader, sql, run_id, step_id, StepStarted.__name__)
     return int(row["seq"])
 
 
-async def standing_text(connection: Reader, run_id: UUID) -> StandingText:
+async def standing_text(reader: Reader, run_id: UUID) -> StandingText:
     """What a run has said so far."""
     types = [TextDelta.__name__, RunRewound.__name__]
-    rows = await fetch(connection, f"{_SELECT} AND type = ANY($2) ORDER BY seq", run_id, types)
-    return StandingText(_events(rows))
+    return StandingText(await _read(reader, f"{_SELECT} AND type = ANY($2) ORDER BY seq", run_id, types))
 
 
-def _events(rows: Iterable[Mapping[str, Any]]) -> list[LoggedEvent]:
+async def _read(reader: Reader, sql: str, *values: object) -> list[LoggedEvent]:
     return [
         LoggedEvent(
             run_id=row["run_id"],
@@ -139,7 +122,7 @@ def _events(rows: Iterable[Mapping[str, Any]]) -> list[LoggedEvent]:
             step_id=row["step_id"],
             body=decode_body(row["type"], row["payload"]),
         )
-        for row in rows
+        for row in await fetch(reader, sql, *values)
     ]
 
 

@@ -8,7 +8,7 @@ from core.auth import AccessClaims
 from core.errors import Unauthenticated
 from core.permissions import Role
 from core.principals import Principal
-from models.database import fetch, transaction
+from models.database import fetch, reading, transaction
 from models.refresh_tokens import RefreshToken
 from models.workspaces import Membership
 from services import sessions
@@ -51,7 +51,9 @@ async def test_the_rights_are_those_of_the_moment() -> None:
 async def test_the_scope_is_set_before_anything_is_read_whatever_the_plan(without: str) -> None:
     workspace_id = await make_workspace()
     claims = await sign_in(await make_member(workspace_id, Role.EDITOR))
+    scope = reading((), user_id=claims.user_id)
+    sql, values = scope.scoped(sessions._PRINCIPAL, (claims.session_id, claims.user_id))
     async with transaction() as connection:
         await fetch(connection, f"SET LOCAL enable_{without} = off")
-        found = await fetch(connection, sessions._PRINCIPAL, claims.session_id, claims.user_id)
+        found = await fetch(connection, sql, *values)
     assert found == [{"workspace_id": workspace_id, "role": "EDITOR"}]

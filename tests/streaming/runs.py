@@ -10,7 +10,7 @@ from uuid import UUID
 from core.events import LoggedEvent, RunEventBody, RunFinished, RunRewound, RunStarted, TextDelta
 from core.ids import new_id
 from models.agents import Agent, AgentVersion
-from models.database import Connection, fetch, transaction
+from models.database import Connection, fetch, reading, transaction
 from models.runs import Run, RunStatus
 from models.threads import Thread
 from models.workspaces import Workspace
@@ -75,7 +75,7 @@ async def take_over(run: Run) -> int:
 
 
 async def stored(run: Run) -> list[LoggedEvent]:
-    return await read(run.id, run.workspace_id, 0, 100_000)
+    return await read(reading([run.workspace_id]), run.id, 0, 100_000)
 
 
 async def finish(bus: Bus, run: Run, writer: RunWriter) -> LoggedEvent:

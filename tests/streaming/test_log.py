@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.events import LoggedEvent, RunEventBody, RunRewound, StepStarted, TextDelta
 from core.ids import new_id
-from models.database import IntegrityError, fetch, open_connection, transaction
+from models.database import IntegrityError, fetch, open_connection, reading, transaction
 from models.runs import Run
 from models.standing import SessionConnection
 from streaming.bus import Bus
@@ -54,15 +54,15 @@ async def are_waiting(observer: SessionConnection, count: int) -> bool:
 async def test_events_are_read_as_they_were_written(run: Run) -> None:
     events = [event(run, seq) for seq in range(2, 12)]
     await insert(run, *events)
-    assert await read(run.id, run.workspace_id, 1, 100) == events
-    assert await read(run.id, run.workspace_id, 4, 3) == events[3:6]
-    assert await read(run.id, run.workspace_id, 11, 100) == []
+    assert await read(reading([run.workspace_id]), run.id, 1, 100) == events
+    assert await read(reading([run.workspace_id]), run.id, 4, 3) == events[3:6]
+    assert await read(reading([run.workspace_id]), run.id, 11, 100) == []
     async with transaction([run.workspace_id]) as connection:
         assert await last_seq(connection, run.id) == 11
 
 
 async def test_another_workspace_sees_nothing_of_them(run: Run) -> None:
-    assert await read(run.id, new_id(), 0, 100) == []
+    assert await read(reading([new_id()]), run.id, 0, 100) == []
     async with transaction([new_id()]) as connection:
         assert await last_seq(connection, run.id) == 0
 
@@ -75,7 +75,7 @@ async def test_whatever_happened_can_be_stored(run: Run, written: list[RunEventB
         events = [event(run, start + 1 + index, storable(body)) for index, body in enumerate(written)]
         if events:
             await insert_events(connection, run.workspace_id, events)
-    assert await read(run.id, run.workspace_id, start, 10) == events
+    assert await read(reading([run.workspace_id]), run.id, start, 10) == events
 
 
 async def test_what_a_run_has_said_is_put_together_from_its_log(run: Run) -> None:

@@ -18,6 +18,7 @@ from core.events import (
     TextDelta,
     ToolCalled,
 )
+from core.ticks import TICK_S
 from models import database
 from models.database import open_connection, transaction
 from models.runs import Run
@@ -197,7 +198,8 @@ def inserts(monkeypatch: pytest.MonkeyPatch) -> "asyncio.Queue[list[RunEventBody
 async def test_an_idle_log_stores_at_once_and_a_busy_one_what_was_gathered(
     log: EventLog, inserts: "asyncio.Queue[list[RunEventBody]]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streaming.writer.GATHER_S", 1.5)
+    # The nearest tick may be half of one earlier.
+    monkeypatch.setattr("streaming.writer.GATHER_S", 1.5 + TICK_S / 2)
     one, other = [await opened(log, await make_run()) for _ in range(2)]
     now = asyncio.get_running_loop().time
     async with asyncio.timeout(10):
