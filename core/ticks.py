@@ -4,7 +4,8 @@ at the price of one.
 """
 
 import asyncio
-from math import floor
+from collections.abc import Callable
+from math import ceil, floor
 
 TICK_S = 0.009
 """From one tick to the next."""
@@ -15,24 +16,26 @@ def nearest_tick(time_s: float) -> float:
     return floor(time_s / TICK_S + 0.5) * TICK_S
 
 
+def next_tick(time_s: float) -> float:
+    """The first tick that is not before a time, both by the event loop's clock, in seconds."""
+    return ceil(time_s / TICK_S) * TICK_S
+
+
 class Ticks:
-    """For many who wait: all that wait for the same tick share a timer."""
+    """For many who wait: all that wait for the same time share a timer."""
 
     def __init__(self) -> None:
-        self._waiting: dict[float, list[asyncio.Future[None]]] = {}
+        self._waiting: dict[float, list[Callable[[float], None]]] = {}
 
-    async def sleep(self, about_s: float) -> None:
-        """Until the tick that is nearest to the end of so many seconds."""
-        loop = asyncio.get_running_loop()
-        tick = nearest_tick(loop.time() + about_s)
-        if tick not in self._waiting:
-            self._waiting[tick] = []
-            loop.call_at(tick, self._wake, tick)
-        awake = loop.create_future()
-        self._waiting[tick].append(awake)
-        await awake
+    def call_at(self, time_s: float, callback: Callable[[float], None]) -> None:
+        """Have ``callback`` called at a time of the event loop's clock, most often a tick, and told which that is. It
+        must not raise.
+        """
+        if time_s not in self._waiting:
+            self._waiting[time_s] = []
+            asyncio.get_running_loop().call_at(time_s, self._ring, time_s)
+        self._waiting[time_s].append(callback)
 
-    def _wake(self, tick: float) -> None:
-        for awake in self._waiting.pop(tick):
-            if not awake.done():
-                awake.set_result(None)
+    def _ring(self, time_s: float) -> None:
+        for callback in self._waiting.pop(time_s):
+            callback(time_s)

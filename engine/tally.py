@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from json import dumps
 
-from core.events import ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage, ToolCalled
+from core.events import ModelEvent, ModelFinished, TokenUsage, ToolCalled
 from models.llm_calls import BYTES_PER_TOKEN, estimate_tokens
 from providers.port import ChatMessage
 
@@ -37,15 +37,15 @@ class Tally:
         self.started_at, self._began = datetime.now(UTC), time.perf_counter()
 
     def count(self, event: ModelEvent) -> None:
-        match event:
-            case TextDelta(text) | ReasoningDelta(text):
-                self._deltas += 1
-                self._delta_bytes += len(text.encode(errors="replace"))
-            case ToolCalled():
-                self.tools_called.append(event)
-            case ModelFinished():
-                self.finished = event
-        if self.time_to_first_token_ms is None and not isinstance(event, ModelFinished):
+        if isinstance(event, ModelFinished):
+            self.finished = event
+            return
+        if isinstance(event, ToolCalled):
+            self.tools_called.append(event)
+        else:
+            self._deltas += 1
+            self._delta_bytes += len(event.text) if event.text.isascii() else len(event.text.encode(errors="replace"))
+        if self.time_to_first_token_ms is None:
             self.time_to_first_token_ms = self._elapsed_ms()
 
     def end(self) -> None:

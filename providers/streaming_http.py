@@ -9,22 +9,15 @@ import aiohttp
 
 from core.errors import ProviderFailed, ProviderTimedOut
 from core.events import ModelEvent
-from core.ticks import TICK_S
 from providers.answer_decoder import AnswerDecoder
 from providers.connections import Attempt, Connections, hang_up
 from providers.failures import MAX_DOCUMENT_BYTES, failure_of_status, presentable
 from providers.guard import refusal_in
+from providers.intake import Answers, Intake
 
 CONNECT_TIMEOUT_S = 10.0
 # How long the end of a finished answer's body is awaited, so that its connection can be used again.
 END_OF_BODY_TIMEOUT_S = 0.1
-# How long an answer is left alone after each look at it, for each that is being read, so that the more there are, the
-# more tokens are taken at once. Where they are more than a few it is a little longer than readers by default wait for
-# the next piece of text: then these do not wait once more for what was read too early for them.
-PAUSE_PER_ANSWER_S = 0.00025
-FEW_ANSWERS = 24
-LONG_PAUSE_S = 4 * TICK_S
-
 _HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
 
@@ -57,7 +50,7 @@ class StreamingEndpoint:
         """Post ``body`` and yield the answer's events; see `providers.port.ModelProvider.stream`."""
         with _provider_failures(self._api_key):
             async with self._answer(body) as response:
-                with _Body(response, self._idle_timeout_s) as answer:
+                with _Body(response, self._idle_timeout_s, self._connections) as answer:
                     try:
                         while not decoder.done and (chunk := await answer.next()):
                             said_something = False
@@ -65,7 +58,7 @@ class StreamingEndpoint:
                                 said_something = True
                                 yield event
                             if said_something and not decoder.done:
-                                await self._pause()
+                                answer.rest()
                     except (aiohttp.ClientError, TimeoutError):
                         if not decoder.complete:
                             raise
@@ -90,13 +83,6 @@ class StreamingEndpoint:
         finally:
             self._connections.busy -= 1
             await hang_up(response)
-
-    async def _pause(self) -> None:
-        """What arrives meanwhile is read in one go, and where the pause is long, with that of other answers."""
-        if self._connections.busy > FEW_ANSWERS:
-            await self._connections.ticks.sleep(LONG_PAUSE_S)
-        else:
-            await asyncio.sleep(self._connections.busy * PAUSE_PER_ANSWER_S)
 
     async def _send(self, body: bytes) -> aiohttp.ClientResponse:
         """Post ``body`` and await the answer's headers.
@@ -128,10 +114,12 @@ class _Body:
     that comes.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, longest_silence_s: float) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, longest_silence_s: float, answers: Answers) -> None:
         if response.connection is not None and response.connection.protocol is not None:
             response.connection.protocol.read_timeout = None
             response.connection.protocol.start_timeout()  # which ends the one that runs
+        self._intake = Intake(response, answers)
+        self.rest = self._intake.rest
         self._content = response.content
         self._longest_s = longest_silence_s
         self._loop = asyncio.get_running_loop()
@@ -144,6 +132,7 @@ class _Body:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+        self._intake.close()
 
     async def next(self) -> bytes:
         """What comes next; nothing at the end. Raises TimeoutError: no line was completed for too long."""

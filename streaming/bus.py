@@ -7,15 +7,14 @@ may cost time and never data, so the bus forgets rather than waits, and tells su
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
-from broadcaster import Broadcast, BroadcastBackend, Event
+from broadcaster import Broadcast, BroadcastBackend
 
 from streaming.redis_backend import RedisBackend
-from streaming.subscription import QUEUE_BOUND, Missed, Subscription
+from streaming.subscription import QUEUE_BOUND, Message, Missed, Subscription
 
-__all__ = ["Bus", "Missed", "Subscription"]
+__all__ = ["Bus", "Message", "Missed", "Subscription"]
 
 # A burst is dealt out without a pause, so subscribers get a turn well before their queues overflow.
 _BURST = QUEUE_BOUND // 4
@@ -29,6 +28,7 @@ class Bus(Broadcast):
     def __init__(self, backend: "MemoryBackend | RedisBackend") -> None:
         super().__init__(backend=backend)
         self._subscriptions: dict[str, set[Subscription]] = {}
+        self._dealt = 0
         self.subscriptions = 0
         """How many there are in this process."""
 
@@ -57,13 +57,16 @@ class Bus(Broadcast):
         await asyncio.gather(self._listener_task, return_exceptions=True)
         await self._backend.disconnect()
 
-    async def publish(self, channel: str, message: bytes) -> None:
+    async def publish(self, channel: str, message: Message) -> None:
         """Hand ``message`` to the subscribers of ``channel``, here and elsewhere; to nobody, when there are none.
 
         Never fails for want of Redis, and waits for room in a short queue only. Around an outage messages may arrive
         twice, and those that no longer fit into the queue are ``dropped``.
         """
-        await self._backend.publish(channel, message)
+        if isinstance(self._backend, MemoryBackend):
+            await self._deal(channel, message)
+        else:
+            await self._backend.publish(channel, bytes(message))
 
     @asynccontextmanager
     async def subscribe(self, channel: str) -> AsyncIterator[Subscription]:  # type: ignore[override]  # bytes, not Event
@@ -87,43 +90,42 @@ class Bus(Broadcast):
                 await self._backend.unsubscribe(channel)
 
     async def _listener(self) -> None:
-        for dealt in count(1):
+        while True:
             event = await self._backend.next_published()
-            message: Any = event.message
-            for subscription in self._subscriptions.get(event.channel, ()):
-                subscription.deliver(message)
-            if dealt % _BURST == 0:
-                await asyncio.sleep(0)
+            await self._deal(event.channel, event.message)
+
+    async def _deal(self, channel: str, message: Any) -> None:
+        for subscription in self._subscriptions.get(channel, ()):
+            subscription.deliver(message)
+        self._dealt += 1
+        if self._dealt % _BURST == 0:
+            await asyncio.sleep(0)
 
 
 class MemoryBackend(BroadcastBackend):
-    """Delivery within the process. Publishers wait for the bus, which waits for nobody, so the queue is short."""
+    """For a bus of one process, which deals out by itself what is published: nothing comes from elsewhere."""
 
     healthy = True
     dropped = 0
 
     def __init__(self) -> None:
-        self._published: asyncio.Queue[Event] = asyncio.Queue(_BURST)
-        self._channels: set[str] = set()
+        pass  # there is no URL to keep
 
     async def connect(self) -> None:
         pass
 
     async def disconnect(self) -> None:
-        self._channels.clear()
-        while not self._published.empty():  # lets go whoever waits for room
-            self._published.get_nowait()
-            await asyncio.sleep(0)
+        pass
 
     async def subscribe(self, channel: str) -> None:
-        self._channels.add(channel)
+        pass
 
     async def unsubscribe(self, channel: str) -> None:
-        self._channels.discard(channel)
+        pass
 
-    async def publish(self, channel: str, message: Any) -> None:
-        if channel in self._channels:
-            await self._published.put(Event(channel, message))
+    async def publish(self, channel: str, message: Any) -> NoReturn:
+        raise NotImplementedError
 
-    async def next_published(self) -> Event:
-        return await self._published.get()
+    async def next_published(self) -> NoReturn:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("That is never done.")

@@ -9,6 +9,11 @@ from uuid import UUID
 import orjson
 
 from core.events import LoggedEvent, RunEventBody, TextDelta
+from streaming.deltas import text_chars
+from streaming.subscription import Message
+
+# What an event takes besides its text, roughly; the snapshots in some are a few kB.
+_EVENT_BYTES = 1024
 
 # Ids come again with each event of a run and of a step.
 _id = lru_cache(maxsize=4096)(UUID)
@@ -30,6 +35,28 @@ def encode_body(body: RunEventBody) -> tuple[str, str]:
     return type(body).__name__, orjson.dumps(body).decode()
 
 
+def encode_rows(events: Sequence[tuple[LoggedEvent, int]]) -> str:
+    """Events, each with an epoch, as a JSON list of objects with the log's columns.
+
+    Raises:
+        TypeError: as `encode_body`.
+    """
+    rows = [
+        {
+            "run_id": event.run_id,
+            "epoch": epoch,
+            "seq": event.seq,
+            "first_seq": event.first_seq,
+            "step_id": event.step_id,
+            "type": type(event.body).__name__,
+            "payload": event.body,
+            "at": event.at,
+        }
+        for event, epoch in events
+    ]
+    return orjson.dumps(rows, default=_plain).decode()
+
+
 def decode_body(type_name: str, payload: str) -> RunEventBody:
     """What `encode_body` wrote."""
     return _BODIES[type_name](**orjson.loads(payload))
@@ -40,14 +67,32 @@ def encode_events(events: Sequence[LoggedEvent]) -> bytes:
     return orjson.dumps([(type(event.body).__name__, event) for event in events], default=_plain)
 
 
-def decode_events(message: bytes) -> list[LoggedEvent]:
+class EventsMessage:
+    """A message that tells of ``events``: what `encode_events` makes of them, once it is to leave the process."""
+
+    __slots__ = ("_size", "events")
+
+    def __init__(self, events: Sequence[LoggedEvent]) -> None:
+        self.events = events
+        self._size = _EVENT_BYTES * len(events) + text_chars(events)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return encode_events(self.events)
+
+
+def decode_events(message: Message) -> Sequence[LoggedEvent]:
     """The events that a message tells of, in their order.
 
     Raises:
         Undecodable: it is no such message.
     """
+    if isinstance(message, EventsMessage):
+        return message.events
     try:
-        return [_event(type_name, fields) for type_name, fields in orjson.loads(message)]
+        return [_event(type_name, fields) for type_name, fields in orjson.loads(bytes(message))]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Undecodable(repr(error)) from error
 

@@ -15,7 +15,7 @@ import structlog
 from core.errors import ValidationFailed
 from core.events import LoggedEvent, RunFinished
 from models.database import reading
-from streaming.bus import Bus, Missed, Subscription
+from streaming.bus import Bus, Message, Missed, Subscription
 from streaming.codec import Undecodable, decode_events
 from streaming.deltas import MAX_MERGED_CHARS, extend, is_delta, text_chars
 from streaming.log import channel, last_seq, read
@@ -70,7 +70,9 @@ async def follow(
 
 async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: "_Pace") -> None:
     """Wait until the first of ``pending`` may be yielded, and merge what comes until then."""
-    while all(is_delta(event) for event in pending):
+    while all(map(is_delta, pending)):
+        if pace.is_due and not tail.has_more:
+            return
         if text_chars(pending) >= MAX_MERGED_CHARS:
             await asyncio.sleep(pace.due - asyncio.get_running_loop().time())
             return
@@ -96,14 +98,19 @@ class _Pace:
 
     def __init__(self, max_hz: int) -> None:
         self._interval_s = 1 / max_hz
+        self._clock = asyncio.get_running_loop().time
         self._due = 0.0
 
     @property
     def due(self) -> float:
         return self._due - EARLY_S
 
+    @property
+    def is_due(self) -> bool:
+        return self._due - EARLY_S <= self._clock()
+
     def count(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         self._due = min(max(self._due, now) + self._interval_s, now + 1.0)
 
 
@@ -148,6 +155,11 @@ class _Tail:
             raise ValidationFailed(f"after must be from 0 to {newest}, the newest event's number.", ("after",))
         return page
 
+    @property
+    def has_more(self) -> bool:
+        """Whether `next` has something to look at, without waiting."""
+        return bool(self._unread) or self._behind or self._subscription.has_more
+
     async def next(self, deadline: float = math.inf) -> list[LoggedEvent]:
         """The events that come next; none, when there are none by ``deadline``."""
         if self._unread:
@@ -165,7 +177,7 @@ class _Tail:
             elif fresh := self._take(message):
                 return fresh
 
-    def _take(self, message: bytes | Missed) -> list[LoggedEvent]:
+    def _take(self, message: Message | Missed) -> list[LoggedEvent]:
         """Those of the hinted events that come right after the cursor, which moves on behind them."""
         if isinstance(message, Missed):
             self._behind = True

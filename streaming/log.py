@@ -13,7 +13,7 @@ from core.events import LoggedEvent, RunRewound, StepStarted, TextDelta
 from models.database import Reader, fetch, reading, write_log
 from models.writes import Writes
 from streaming.bus import Bus
-from streaming.codec import decode_body, encode_body, encode_events
+from streaming.codec import EventsMessage, decode_body, encode_body, encode_rows
 from streaming.deltas import StandingText
 
 _COLUMNS = "run_id, seq, first_seq, workspace_id, step_id, type, payload, at"
@@ -27,14 +27,18 @@ WHERE true
 """
 
 # The share lock holds off whoever is about to raise the epoch until we committed, and waits for one who already did.
+# Run by run: planned while there are few runs, and kept, a join would compare each event with each run for ever.
 _OWNED = """
-SELECT id, epoch, workspace_id FROM runs
-WHERE (id, epoch) IN (SELECT run_id, epoch FROM event) ORDER BY id FOR SHARE
+SELECT run.id, run.epoch, run.workspace_id FROM (SELECT DISTINCT run_id, epoch FROM event ORDER BY run_id) AS said
+CROSS JOIN LATERAL (
+    SELECT id, epoch, workspace_id FROM runs WHERE id = said.run_id AND epoch = said.epoch FOR SHARE {patience}
+) AS run
 """
 _INSERT_OWNED = f"""
 WITH event AS (
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[], $7::timestamptz[],
-        $8::int[]) AS event (run_id, seq, first_seq, step_id, type, payload, at, epoch)
+    SELECT * FROM json_to_recordset($1) AS event (
+        run_id uuid, epoch int, seq int, first_seq int, step_id uuid, type text, payload jsonb, at timestamptz
+    )
 ), owned AS (
     {{owned}}
 ), written AS (
@@ -61,7 +65,7 @@ def channel(run_id: UUID) -> str:
 async def publish(bus: Bus, events: Sequence[LoggedEvent]) -> None:
     """Tell followers of events that are committed, one message for each stretch of the same run's."""
     for run_id, of_run in groupby(events, key=lambda event: event.run_id):
-        await bus.publish(channel(run_id), encode_events(list(of_run)))
+        await bus.publish(channel(run_id), EventsMessage(list(of_run)))
 
 
 def write_events(writes: Writes, workspace_id: UUID, events: Sequence[LoggedEvent]) -> None:
@@ -81,8 +85,9 @@ async def insert_owned(
     ``skip_locked``: leave out the runs that somebody else has locked, instead of waiting. ``in_doubt``: an attempt that
     failed may have been committed all the same, so what is there already is left as it is.
     """
-    columns = [*_columns([event for event, _ in batch]), [epoch for _, epoch in batch]]
-    owned, values = reading(workspace_ids).scoped(f"{_OWNED} SKIP LOCKED" if skip_locked else _OWNED, columns)
+    events = encode_rows(batch)
+    owned = _OWNED.format(patience="SKIP LOCKED" if skip_locked else "")
+    owned, values = reading(workspace_ids).scoped(owned, [events])
     sql = _INSERT_OWNED.format(owned=owned, conflict="ON CONFLICT (run_id, seq) DO NOTHING" if in_doubt else "")
     rows = await write_log(sql, *values, may_wait=not skip_locked)
     return {(row["id"], row["epoch"]) for row in rows}

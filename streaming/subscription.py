@@ -4,11 +4,22 @@ import asyncio
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import Protocol
 
 QUEUE_BOUND = 256
 """Messages kept for a subscriber that does not keep up."""
 QUEUE_BYTES = 1024 * 1024
 """The most that they hold together, though the newest one is kept whatever its size."""
+
+
+class Message(Protocol):
+    """What travels on the bus: bytes between processes, and within one whatever can become bytes. Its length is what it
+    takes to keep, more or less in bytes.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __bytes__(self) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +36,14 @@ class Subscription:
     """
 
     def __init__(self) -> None:
-        self._messages: deque[bytes] = deque()
+        self._messages: deque[Message] = deque()
         self._bytes = 0
         self._missed = False
         self._waiting: asyncio.Future[bool] | None = None
         self._deadline = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
-    def deliver(self, message: bytes | Missed) -> None:
+    def deliver(self, message: Message | Missed) -> None:
         """Queue a message; for the bus alone. Never waits."""
         if isinstance(message, Missed):
             self._missed = True
@@ -44,7 +55,12 @@ class Subscription:
                 self._missed = True
         self._wake(True)
 
-    async def get(self, deadline: float = math.inf) -> bytes | Missed | None:
+    @property
+    def has_more(self) -> bool:
+        """Whether `get` has something to return, without waiting."""
+        return self._missed or bool(self._messages)
+
+    async def get(self, deadline: float = math.inf) -> Message | Missed | None:
         """The next message, waiting until there is one; None when there is none by ``deadline``, which is a time of the
         event loop. Cancelling the wait loses nothing. One task at a time may wait.
         """
@@ -101,7 +117,7 @@ class Subscription:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(has_come)
 
-    def _take(self) -> bytes:
+    def _take(self) -> Message:
         message = self._messages.popleft()
         self._bytes -= len(message)
         return message

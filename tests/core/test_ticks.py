@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ticks import TICK_S, Ticks, nearest_tick
+from core.ticks import TICK_S, Ticks, nearest_tick, next_tick
 
 
 @given(time_s=st.floats(0, 1e7))
@@ -17,20 +17,23 @@ def test_no_time_is_further_from_a_tick_than_half_the_way_to_the_next(time_s: fl
     assert nearest_tick(tick + TICK_S) == pytest.approx(tick + TICK_S)
 
 
+@given(time_s=st.floats(0, 1e7))
+def test_the_next_tick_is_not_before_and_less_than_one_away(time_s: float) -> None:
+    assert 0 <= next_tick(time_s) - time_s + 1e-6 <= TICK_S + 2e-6
+
+
 async def test_those_who_wait_for_the_same_tick_share_a_timer() -> None:
-    ticks, loop = Ticks(), asyncio.get_running_loop()
-    began, woken = loop.time(), []
-
-    async def wait(about_s: float) -> None:
-        await ticks.sleep(about_s)
-        woken.append((about_s, loop.time() - began))
-
-    waiting = [asyncio.create_task(wait(about_s)) for about_s in (0.1, *[0.3] * 100)]
-    await asyncio.sleep(0)
-    assert 2 <= len(ticks._waiting) <= 4
-    waiting.pop().cancel()
-    await asyncio.gather(*waiting)
-    assert len(woken) == 100
-    assert woken[0][0] == 0.1
-    assert all(waited_s > about_s - TICK_S for about_s, waited_s in woken)
+    ticks, now = Ticks(), asyncio.get_running_loop().time
+    sooner, later = next_tick(now() + 0.1), next_tick(now() + 0.3)
+    called: list[tuple[int, float]] = []
+    done = asyncio.Event()
+    for number in range(100):
+        ticks.call_at(later, lambda at, number=number: called.append((number, at)))  # type: ignore[misc]
+    ticks.call_at(sooner, lambda at: called.append((-1, at)))
+    ticks.call_at(later, lambda _: done.set())
+    assert len(ticks._waiting) == 2
+    async with asyncio.timeout(10):
+        await done.wait()
+    assert called == [(-1, sooner), *((number, later) for number in range(100))]
+    assert now() >= later - 0.002  # libuv's timers are that exact
     assert ticks._waiting == {}

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import ProviderFailed, ProviderTimedOut
 from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage
-from providers import streaming_http
+from providers import intake
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from tests.upstream.connections import established_ports
@@ -84,9 +84,10 @@ async def test_deltas_come_as_they_are_sent(upstream: Upstream, provider: OpenAI
 
 def set_pauses(monkeypatch: pytest.MonkeyPatch, few: int, pause_s: float) -> None:
     """Those after each look at an answer, whether it is one of few or one of many."""
-    monkeypatch.setattr(streaming_http, "FEW_ANSWERS", few)
-    monkeypatch.setattr(streaming_http, "PAUSE_PER_ANSWER_S", pause_s)
-    monkeypatch.setattr(streaming_http, "LONG_PAUSE_S", pause_s)
+    monkeypatch.setattr(intake, "FEW_ANSWERS", few)
+    monkeypatch.setattr(intake, "REST_PER_ANSWER_S", pause_s)
+    monkeypatch.setattr(intake, "SHORTEST_REST_S", pause_s)
+    monkeypatch.setattr(intake, "LONGEST_REST_S", pause_s)
 
 
 @pytest.mark.parametrize("few", [0, 1])

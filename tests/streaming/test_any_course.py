@@ -27,7 +27,7 @@ from core.events import (
 from core.ids import new_id
 from models.runs import Run
 from streaming import follow as following
-from streaming.bus import Bus, MemoryBackend
+from streaming.bus import Bus, MemoryBackend, Message
 from streaming.deltas import extend
 from streaming.follow import follow
 from streaming.writer import EventLog, RunWriter
@@ -52,17 +52,17 @@ class UnreliableBus(Bus):
     def __init__(self, fates: list[Fate]) -> None:
         super().__init__(MemoryBackend())
         self._fates: Iterator[Fate] = chain(fates, repeat(Fate.ARRIVES))
-        self._held_back: list[bytes] = []
+        self._held_back: list[Message] = []
 
-    async def publish(self, channel: str, message: bytes) -> None:
-        arriving: list[bytes] = []
+    async def publish(self, channel: str, message: Message) -> None:
+        arriving: list[Message] = []
         match next(self._fates):
             case Fate.ARRIVES:
                 arriving = [message]
             case Fate.ARRIVES_TWICE:
                 arriving = [message, message]
             case Fate.IS_CUT_OFF:
-                arriving = [message[:-3]]
+                arriving = [bytes(message)[:-3]]
             case Fate.ARRIVES_AFTER_THE_NEXT:
                 self._held_back.append(message)
                 return

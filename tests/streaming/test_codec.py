@@ -22,7 +22,7 @@ from core.events import (
     ToolCalled,
 )
 from core.ids import new_id
-from streaming.codec import Undecodable, decode_body, decode_events, encode_body, encode_events, storable
+from streaming.codec import EventsMessage, Undecodable, decode_body, decode_events, encode_body, encode_events, storable
 
 SEQS = st.integers(1, 2**31 - 1)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -54,6 +54,10 @@ def test_a_body_survives_being_a_row(body: RunEventBody) -> None:
 @given(st.lists(EVENTS, max_size=3))
 def test_events_survive_being_a_message(events: list[LoggedEvent]) -> None:
     assert decode_events(encode_events(events)) == events
+    message = EventsMessage(events)
+    # Within the process, and beyond it.
+    assert decode_events(message) == decode_events(bytes(message)) == events
+    assert len(message) >= sum(len(event.body.text) for event in events if isinstance(event.body, TextDelta))
 
 
 def test_ids_may_be_those_of_the_database_driver() -> None:

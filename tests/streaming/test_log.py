@@ -14,7 +14,7 @@ from core.ids import new_id
 from models.database import IntegrityError, fetch, open_connection, reading, transaction
 from models.runs import Run
 from models.standing import SessionConnection
-from streaming.bus import Bus
+from streaming.bus import Bus, Missed
 from streaming.codec import decode_events, storable
 from streaming.log import channel, insert_owned, last_seq, publish, read, standing_text
 from tests.engine.lab import until
@@ -173,5 +173,6 @@ async def test_each_run_is_told_of_on_its_own_channel(bus: Bus, run: Run) -> Non
         await publish(bus, events)
         for subscription, expected in ((here, events[:2]), (there, events[2:])):
             message = await subscription.get()
-            assert isinstance(message, bytes)
+            assert message is not None
+            assert not isinstance(message, Missed)
             assert decode_events(message) == expected

@@ -23,7 +23,7 @@ from models import database
 from models.database import open_connection, transaction
 from models.runs import Run
 from streaming.bus import Bus
-from streaming.codec import decode_events
+from streaming.codec import EventsMessage, decode_events
 from streaming.log import Ownership, channel, insert_owned
 from streaming.writer import ROOM_CHARS, EventLog
 from tests.servers.postgres_proxy import PostgresProxy
@@ -120,7 +120,7 @@ async def test_nobody_is_told_before_the_commit(memory_bus: Bus, log: EventLog, 
     async with memory_bus.subscribe(channel(run.id)) as subscription, asyncio.timeout(10):
         writer.append(TextDelta("Hi"), STEP)
         message = await subscription.get()
-        assert isinstance(message, bytes)
+        assert isinstance(message, EventsMessage)
         assert decode_events(message) == (await stored(run))[1:]
 
 

@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import Callable
 
-from streaming.bus import Missed, Subscription
+from streaming.bus import Message, Missed, Subscription
 
 PATIENCE_S = 5.0
 
 
-async def receive(subscription: Subscription) -> bytes | Missed:
+async def receive(subscription: Subscription) -> Message | Missed:
     message = await subscription.get(asyncio.get_running_loop().time() + PATIENCE_S)
     assert message is not None, "nothing came"
     return message
 
 
-async def receive_until(subscription: Subscription, last: bytes) -> list[bytes | Missed]:
+async def receive_until(subscription: Subscription, last: bytes) -> list[Message | Missed]:
     """Everything up to the message ``last``."""
     received = [await receive(subscription)]
     while received[-1] != last:
