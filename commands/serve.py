@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import socket
 import sys
 from argparse import Namespace
@@ -15,6 +14,7 @@ from starlette.applications import Starlette
 
 from asgi import create_app  # noqa: TID251 - the command line is an entry point too
 from commands.configuration import read_settings
+from commands.garbage import spare_what_is_loaded
 from commands.signals import run_until_stopped
 from commands.terminal import CommandFailed
 from commands.websocket_protocol import Config, WebSocketProtocol
@@ -126,9 +126,7 @@ async def serving(app: Starlette, listener: socket.socket, settings: Settings) -
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await server.is_ready.wait()
-            # What is loaded stays. Full collections would look at all of it again, and all connections wait meanwhile.
-            gc.collect()
-            gc.freeze()
+            spare_what_is_loaded()
             # Whoever waits for it may be cancelled. The server may not, or it would drop its requests.
             yield asyncio.shield(task)
         finally:

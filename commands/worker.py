@@ -7,6 +7,7 @@ import structlog
 
 from asgi import running  # noqa: TID251 - the command line is an entry point too
 from commands.configuration import read_settings
+from commands.garbage import spare_what_is_loaded
 from commands.signals import run_until_stopped
 from core.logs import configure_logs
 from core.settings import Settings
@@ -25,5 +26,6 @@ async def _work(settings: Settings) -> None:
     configure_logs(settings.log_level, settings.log_format)
     await require_reachable(settings.database_url)
     async with running(settings, with_executor=True):
+        spare_what_is_loaded()
         _log.info("waiting for runs")
         await asyncio.Event().wait()

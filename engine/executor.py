@@ -10,6 +10,7 @@ import structlog
 
 from core.errors import ErrorCode, LogUnavailable, RunLost
 from core.settings import Settings
+from core.turns import Turns, Urgency
 from engine.agent_run import run_agent
 from engine.execution import Execution
 from engine.housekeeping import keep_house
@@ -52,9 +53,12 @@ _log = structlog.get_logger(__name__)
 class Executor:
     """One per process. Its id is new at each start, and held by an advisory lock for as long as it lives."""
 
-    def __init__(self, settings: Settings, providers: Providers, bus: Bus, log: EventLog, doorbell: Doorbell) -> None:
+    def __init__(
+        self, settings: Settings, providers: Providers, bus: Bus, log: EventLog, doorbell: Doorbell, turns: Turns
+    ) -> None:
         self.id = uuid4().hex
         self._doorbell = doorbell
+        self._turns = turns
         self._settings = settings
         self._bus = bus
         self._event_log = log
@@ -209,6 +213,7 @@ class Executor:
         if claim.run.lost_workers >= MOST_LOST_WORKERS:
             await self._fail(claim, _GIVEN_UP)
             return
+        await self._turns.take(Urgency.BEGIN)
         writer = self._event_log.writer(claim.run_id, claim.workspace_id, claim.epoch)
         execution = Execution(claim, writer, begun=partial(self._begun, claim.run_id))
         self._executions[claim.run_id] = execution

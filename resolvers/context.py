@@ -15,6 +15,7 @@ from core.ids import new_id
 from core.principals import KeyProof, Principal
 from core.quotas import Quota
 from core.settings import Settings
+from core.turns import Turns
 from models.base import Row
 from models.database import Connection, Reader, reading_as, seen_by
 from models.reads import Reads
@@ -47,6 +48,7 @@ class Runtime:
     documents: PersistedDocuments
     buckets: Buckets
     doorbell: Doorbell = field(default_factory=Doorbell)
+    turns: Turns = field(default_factory=Turns)
     revocations: Revocations = field(default_factory=Revocations)
     sockets: Quota = field(default_factory=Quota)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

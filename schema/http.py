@@ -22,6 +22,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from core.errors import ErrorCode, SynapseError, Unauthenticated
+from core.turns import Urgency
 from models.database import is_transient
 from resolvers.context import Context, Runtime
 from schema.credentials import credentials_of
@@ -118,6 +119,7 @@ class GraphQLEndpoint(GraphQL[Context, None]):
             raise RequestRefused(406, f"Answers are {' or '.join(RESPONSES)}; Accept names neither.")
         operation = await read_operation(request)
         context = await self.get_context(request)
+        await context.runtime.turns.take(Urgency.ASK)
         # Before its document is found: which ones there are may depend on who calls.
         if operation.extensions or not self.schema.asks_nothing(operation.query, operation.operation_name):
             await _authenticate(request, context)

@@ -22,6 +22,7 @@ from strawberry.types.execution import PreExecutionError
 from core.auth import AccessClaims
 from core.errors import RateLimited, SynapseError, Unauthenticated
 from core.principals import KeyProof, Principal
+from core.turns import Urgency
 from models.database import is_transient
 from resolvers.context import Context
 from schema.credentials import credentials_of
@@ -167,6 +168,8 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         return await document_of(documents, self.schema, self.principal, payload.get("query"), extensions) or ""
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
+        follows = self.schema.is_subscription(operation.query, operation.operation_name)
+        await self.context.runtime.turns.take(Urgency.FOLLOW if follows else Urgency.ASK)
         context = Context(self.context.runtime, address=self.context.address, recall=self._recall)
         structlog.contextvars.bind_contextvars(request_id=context.request_id)
         try:

@@ -12,6 +12,7 @@ from core.ids import new_id
 from core.logs import configure_logs
 from core.principals import Principal
 from core.settings import Settings
+from core.turns import Turns
 from engine.executor import Executor
 from models.agents import Agent, AgentVersion
 from models.database import open_connection, transaction
@@ -81,7 +82,7 @@ async def executing(
     providers = ScriptedModels(settings, scripts, listed)
     log = EventLog(bus, give_up_s=5.0)
     await log.start()
-    executor = Executor(settings, providers, bus, log, doorbell or Doorbell())
+    executor = Executor(settings, providers, bus, log, doorbell or Doorbell(), Turns())
     await executor.start()
     try:
         yield executor
