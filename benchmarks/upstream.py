@@ -7,6 +7,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, cast
 
 import httptools
@@ -46,14 +47,14 @@ class Connection(asyncio.Protocol):
         self._times = times
         self._parser = httptools.HttpRequestParser(self)
         self._body = b""
-        self._speaking: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._speaking: asyncio.Handle = self._loop.call_soon(lambda: None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has another base
 
     def connection_lost(self, _error: Exception | None) -> None:
-        if self._speaking is not None:
-            self._speaking.cancel()
+        self._speaking.cancel()
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -68,21 +69,30 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer))
             self._times.clear()
         else:
-            self._speaking = asyncio.create_task(self._speak(orjson.loads(body)))
+            self._speak(orjson.loads(body))
 
-    async def _speak(self, request: dict[str, Any]) -> None:
+    def _speak(self, request: dict[str, Any]) -> None:
         interval_s = {FLAT_OUT: 0.0, SHORT: 0.0, PACED: 1 / PACED_HZ}[request["model"]]
         writes = _WRITES[:1] if request["model"] == SHORT else _WRITES
         times = self._times[request["messages"][-1]["content"]] = []
         self._transport.write(_BEGIN)
-        due = time.monotonic()
-        for write in writes:
-            # Also between tokens that come at once: otherwise several would leave in one write.
-            await asyncio.sleep(max(0.0, due - time.monotonic()) if interval_s else 0.0)
-            times.append(time.monotonic())
-            self._transport.write(write)
-            due += interval_s
-        self._transport.write(_END)
+        self._speaking = self._loop.call_soon(self._say, iter(writes), times, self._loop.time(), interval_s)
+
+    def _say(self, writes: Iterator[bytes], times: list[float], due: float, interval_s: float) -> None:
+        """The next token, which is due now; all others are said by callbacks of their own, those that come at once too:
+        otherwise several would leave in one write. A task for each stream would cost the machine twice as much.
+        """
+        write = next(writes, None)
+        if write is None:
+            self._transport.write(_END)
+            return
+        times.append(time.monotonic())
+        self._transport.write(write)
+        due += interval_s
+        if interval_s:
+            self._speaking = self._loop.call_at(due, self._say, writes, times, due, interval_s)
+        else:
+            self._speaking = self._loop.call_soon(self._say, writes, times, due, interval_s)
 
 
 async def _serve(port: int) -> None:

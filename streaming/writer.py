@@ -11,6 +11,7 @@ from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+from weakref import WeakSet
 
 import structlog
 
@@ -28,6 +29,8 @@ ROOM_CHARS = 64 * 1024
 """How much of one run may wait to be stored before `RunWriter.room` holds up who appends."""
 GATHER_S = TICK_S
 """From the beginning of one insert to that of the next, to the nearest tick: what comes meanwhile shares it."""
+FEW_WRITERS = 24
+"""Of more, one or the other always has somebody waiting."""
 GIVE_UP_S = 30.0
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +49,7 @@ class EventLog:
         # Somebody waits for what is to be stored.
         self._awaited = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: WeakSet[RunWriter] = WeakSet()
 
     async def start(self) -> None:
         """Begin to store."""
@@ -60,7 +64,9 @@ class EventLog:
 
     def writer(self, run_id: UUID, workspace_id: UUID, epoch: int) -> "RunWriter":
         """The writer of a run that this process owns since ``epoch``; open it before anything is appended."""
-        return RunWriter(self, run_id, workspace_id, epoch)
+        writer = RunWriter(self, run_id, workspace_id, epoch)
+        self._writers.add(writer)
+        return writer
 
     def notice(self, writer: "RunWriter") -> None:
         """There is something to store of this writer's."""
@@ -68,8 +74,9 @@ class EventLog:
         self._filled.set()
 
     def hurry(self) -> None:
-        """Somebody waits for what is pending: gather no longer."""
-        self._awaited.set()
+        """Somebody waits for what is pending: gather no longer, unless there are many who might."""
+        if len(self._writers) <= FEW_WRITERS:
+            self._awaited.set()
 
     async def _store_for_ever(self) -> None:
         now = asyncio.get_running_loop().time
