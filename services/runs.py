@@ -1,7 +1,7 @@
 """Starting runs. What ends them is in `services.run_endings`."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -108,8 +108,7 @@ async def start(principal: Principal, bus: Bus, doorbell: Doorbell, request: Run
     agent, run_id = _Agent(**found[0]), new_id()
     principal.require(agent.workspace_id, Permission.RUN, ("input", "agentId"))
     if request.stands_alone and not principal.on_page:
-        run = await _queue_alone(principal, agent, request, run_id)
-        doorbell.ring()
+        run = await _start_alone(principal, doorbell, agent, request, run_id)
         return StartedRun(run, replayed=False)
     async with seen_by(principal) as connection:
         earlier_id = await idempotency.claim(
@@ -152,14 +151,20 @@ def _fingerprint(request: RunRequest) -> dict[str, Any]:
     }
 
 
-async def _queue_alone(principal: Principal, agent: _Agent, request: RunRequest, run_id: UUID) -> Run:
-    """The new run, in a new thread: one message to the database, as there is nothing to look at."""
+async def _start_alone(
+    principal: Principal, doorbell: Doorbell, agent: _Agent, request: RunRequest, run_id: UUID
+) -> Run:
+    """The new run, in a new thread, as it was before anybody took it: one message to the database, as there is nothing
+    to look at.
+    """
     writes, thread = Writes(), _new_thread(principal, agent, request)
     run = _new_run(principal, agent, request, thread, run_id)
     writes.insert(thread)
-    writes.insert(run)
     _add_beginning(writes, run, request)
-    await writes.send_alone(reading([agent.workspace_id]))
+    if not await doorbell.begin(run, writes):
+        writes.insert(run)
+        await writes.send_alone(reading([agent.workspace_id]))
+        doorbell.ring()
     return run
 
 
@@ -194,6 +199,7 @@ def _new_run(principal: Principal, agent: _Agent, request: RunRequest, thread: T
         started_by_id=principal.id,
         api_key_id=principal.api_key_id,
         end_user_id=thread.end_user_id,
+        created_at=datetime.now(UTC),
     )
 
 
