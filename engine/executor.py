@@ -25,6 +25,7 @@ from services import claims, provider_credentials
 from services.cancellations import take_away
 from services.claims import Claim, Limits
 from services.doorbell import Doorbell
+from services.provider_credentials import Seen
 from services.run_endings import Failure, Outcome, end_abruptly, lock_owned
 from streaming.bus import Bus
 from streaming.log import publish
@@ -72,10 +73,8 @@ class Executor:
         self._told = False
         # Whether there were none when somebody looked last, and nobody has said so since.
         self._queue_is_empty = False
-        # Whether runs are being claimed, or given back to the queue.
-        self._is_looking = True
-        # Whether a new run is being written.
-        self._is_writing = False
+        # Whether runs are being claimed, or given back to the queue; and whether a new one is being written.
+        self._is_looking, self._is_writing = True, False
         # Whether others can see that we live.
         self._alive = Standing()
 
@@ -176,7 +175,7 @@ class Executor:
             # There may be more, and others have begun meanwhile.
             self._wake.set()
 
-    async def _begin_new(self, run: Run, writes: Writes) -> bool:
+    async def _begin_new(self, run: Run, writes: Writes, credential: Seen) -> bool:
         """See `services.doorbell.Begin`: one run at a time, and while the queue needs no looking at."""
         stands_by = self._alive.is_set() and not (self._is_looking or self._claiming.done())
         if not stands_by or not self._queue_is_empty or self._is_writing or self._places <= 0:
@@ -184,16 +183,16 @@ class Executor:
         self._is_writing = True
         claim = claims.claim_of_new(run, self.id)
         # In empty contexts, as they outlive the request.
-        writing = asyncio.create_task(self._write_new(claim, writes.copy()), context=Context())
+        writing = asyncio.create_task(self._write_new(claim, writes.copy(), credential), context=Context())
         # Before it is written, so that no sweep gives it back to the queue.
         self._beginning.add(run.id)
         self._supervised[run.id] = asyncio.create_task(self._supervise_new(claim, writing), context=Context())
         return await asyncio.shield(writing) is not None
 
-    async def _write_new(self, claim: Claim, writes: Writes) -> Beginning | None:
+    async def _write_new(self, claim: Claim, writes: Writes, credential: Seen) -> Beginning | None:
         """Write a new run as one that has begun here, if it may."""
         try:
-            begun = await self._caller.prepare(self._execution(claim), writes)
+            begun = await self._caller.prepare(self._execution(claim), writes, credential)
         except Exception as error:
             # Who claims it from the queue meets that again.
             _log.warning("a new run cannot begin at once", run_id=str(claim.run_id), error=repr(error))

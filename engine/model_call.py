@@ -125,12 +125,17 @@ class ModelCaller:
             return _Try(fallbacks.pop(0))
         return None
 
-    async def prepare(self, execution: Execution, writes: Writes) -> Beginning:
-        """The first step of a run that nobody had before, with its call open, once ``writes`` are written."""
+    async def prepare(
+        self, execution: Execution, writes: Writes, credential: provider_credentials.Seen | None = None
+    ) -> Beginning:
+        """The first step of a run that nobody had before, with its call open, once ``writes`` are written.
+
+        ``credential``: the one that it is called with, if somebody has seen that.
+        """
         run, writer, reader = execution.claim.run, execution.writer, reading([execution.claim.workspace_id])
         await writer.open(reader)
         task = await self._load(reader, execution.claim, run, 1)
-        attempt = await self._prepare(reader, task, _Try(task.version.model))
+        attempt = await self._prepare(reader, task, _Try(task.version.model), credential)
         step, event = begin_step(writes, execution, task)
         write_events(writes, run.workspace_id, [event])
         attempt.open_call(writes, execution, run, step)
@@ -188,12 +193,14 @@ class ModelCaller:
         most_bytes = bytes_of_use(entry.context_window if entry else None for entry in entries)
         return ModelTask(run, version, await load_history(connection, run, most_bytes), position)
 
-    async def _prepare(self, connection: Reader, task: ModelTask, following: _Try) -> Attempt:
+    async def _prepare(
+        self, connection: Reader, task: ModelTask, following: _Try, seen: provider_credentials.Seen | None = None
+    ) -> Attempt:
         model, version = following.model, task.version
         entry = self._providers.entry(model)
         messages = compose(version, task.history, entry.context_window if entry else None)
         try:
-            provider, name = await self._resolve(connection, task.run.workspace_id, model)
+            provider, name = await self._resolve(connection, task.run.workspace_id, model, seen)
             unavailable = None
         except (ValidationFailed, ProviderFailed) as error:
             provider, name = None, ""
@@ -210,11 +217,13 @@ class ModelCaller:
             attempt.fail(unavailable)
         return attempt
 
-    async def _resolve(self, connection: Reader, workspace_id: UUID, model: str) -> tuple[ModelProvider, str]:
+    async def _resolve(
+        self, connection: Reader, workspace_id: UUID, model: str, seen: provider_credentials.Seen | None
+    ) -> tuple[ModelProvider, str]:
         """The model's provider, with the workspace's credential where it needs one, and its name there."""
         key, credential = self._providers.credential_key(model), None
         if key is not None:
-            credential = await provider_credentials.load(connection, self._envelopes, workspace_id, key)
+            credential = await provider_credentials.load(connection, self._envelopes, workspace_id, key, seen)
         return self._providers.resolve(model, credential)
 
     async def _try(

@@ -9,13 +9,14 @@ import structlog
 from models.notifications import Notification, notify_alone
 from models.runs import Run
 from models.writes import Writes
+from services.provider_credentials import Seen
 
 HEAD_START_S = 0.01
 """How much later the others are told where this process's own executor looks: by then it mostly has the run."""
 
-Begin = Callable[[Run, Writes], Awaitable[bool]]
-"""Writes a new run that opens its thread, with what else belongs to it, and executes it. False, with nothing written,
-where it is to go into the queue."""
+Begin = Callable[[Run, Writes, Seen], Awaitable[bool]]
+"""Writes a new run that opens its thread, with what else belongs to it, and executes it by the credential that was just
+seen. False, with nothing written, where it is to go into the queue."""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,9 +37,9 @@ class Doorbell:
         """
         self._executor_id, self._look, self._begin = executor_id, look, begin
 
-    async def begin(self, run: Run, writes: Writes) -> bool:
+    async def begin(self, run: Run, writes: Writes, credential: Seen) -> bool:
         """See `Begin`."""
-        return self._begin is not None and await self._begin(run, writes)
+        return self._begin is not None and await self._begin(run, writes, credential)
 
     def ring(self) -> None:
         """There is a run in the queue, which is committed. Nobody waits for this, as executors that are not told look

@@ -138,11 +138,13 @@ def waits(executor: Executor) -> Callable[[], Awaitable[bool]]:
 
 
 async def test_a_new_run_needs_no_claim(url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor_module, "SWEEP_S", 600.0)
     async with executing(url, lab.bus, {}, doorbell=lab.doorbell) as executor:
+        agent = await lab.agent("scripted/echo")
         await until(waits(executor))
         with monkeypatch.context() as here:
             here.setattr(claims, "claim", None)
-            ending = (await lab.ending(await lab.start(await lab.agent("scripted/echo")))).check()
+            ending = (await lab.ending(await lab.start(agent))).check()
     assert (ending.run.status, ending.run.epoch, ending.run.executor_id) == (RunStatus.SUCCEEDED, 1, executor.id)
 
 
@@ -156,6 +158,7 @@ async def test_a_run_that_may_not_begin_at_once_is_queued(url: str, lab: Lab, mo
         return await write_claimed(writes, claim, Limits(0, 0))
 
     monkeypatch.setattr(claims, "write_claimed", refuse)
+    monkeypatch.setattr(executor_module, "SWEEP_S", 600.0)
     async with executing(url, lab.bus, {}, doorbell=lab.doorbell) as executor:
         await until(waits(executor))
         agent = await lab.agent("scripted/echo")
@@ -167,34 +170,34 @@ async def test_a_run_that_may_not_begin_at_once_is_queued(url: str, lab: Lab, mo
 
 async def test_a_new_run_stays_with_whoever_writes_it(url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is theirs from when it is committed, and not given back to the queue before they know."""
-    monkeypatch.setattr(executor_module, "SWEEP_S", 0.02)
-    write_claimed = claims.write_claimed
+    monkeypatch.setattr(executor_module, "SWEEP_S", 600.0)
+    write_claimed, committed = claims.write_claimed, asyncio.Event()
 
     async def slowly(*args: Any) -> bool:
         is_written = await write_claimed(*args)
-        await asyncio.sleep(0.3)
+        committed.set()
+        await executor._sweep()
+        await asyncio.sleep(0.2)
         return is_written
 
     monkeypatch.setattr(claims, "write_claimed", slowly)
+    agent = await lab.agent("scripted/echo")
     async with executing(url, lab.bus, {}, doorbell=lab.doorbell) as executor:
         await until(waits(executor))
-        ending = (await lab.ending(await lab.start(await lab.agent("scripted/echo")))).check()
+        ending = (await lab.ending(await lab.start(agent))).check()
         assert (ending.run.status, ending.run.epoch) == (RunStatus.SUCCEEDED, 1)
+        assert committed.is_set()
         # Who stops just then hands it back.
-        starting = asyncio.create_task(lab.start(await lab.agent("scripted/echo")))
-        await until(writes_a_run(executor))
+        await until(waits(executor))
+        committed.clear()
+        starting = asyncio.create_task(lab.start(agent))
+        async with asyncio.timeout(PATIENCE_S):
+            await committed.wait()
     run = await starting
     assert (await lab.run(run)).status is RunStatus.QUEUED
     async with executing(url, lab.bus, {}):
         ending = (await lab.ending(run)).check()
     assert (ending.run.status, ending.run.epoch, ending.run.lost_workers) == (RunStatus.SUCCEEDED, 2, 0)
-
-
-def writes_a_run(executor: Executor) -> Callable[[], Awaitable[bool]]:
-    async def does() -> bool:
-        return executor._is_writing
-
-    return does
 
 
 async def test_a_new_run_whose_commit_is_unclear_is_executed_if_it_was_committed(url: str, lab: Lab) -> None:
