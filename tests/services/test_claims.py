@@ -19,6 +19,7 @@ from models.threads import Thread
 from models.writes import Writes
 from services import claims
 from services.claims import SUSPECT_AFTER, Claim, Limits
+from tests.engine.lab import until
 from tests.services.tenants import make_workspace
 
 PLENTY = Limits(per_workspace=10_000, per_agent=10_000)
@@ -313,17 +314,25 @@ async def test_a_new_run_waits_for_nobody_who_claims(database_url: str) -> None:
 async def test_what_is_claimed_after_the_statement_of_a_new_run_began_counts(database_url: str) -> None:
     """Not the statement's own snapshot does, which is taken before anybody has the lock."""
     lab = await tenant()
-    asking = await open_connection(database_url)
-    # The table is read when the function is called, after the pause.
+    asking, holding = await open_connection(database_url), await open_connection(database_url)
+    await holding.execute("SELECT pg_advisory_lock(4711)")
+    # The function is called for each row that it is selected from, and there is none before the lock is free.
     sql = """
     SELECT run_may_begin($1, $2, 1, 1) AS may_begin,
-        (SELECT count(*) FROM runs WHERE status = 'RUNNING' AND agent_id = $2) AS seen FROM pg_sleep(1)
+        (SELECT count(*) FROM runs WHERE status = 'RUNNING' AND agent_id = $2) AS seen FROM pg_advisory_xact_lock(4711)
     """
     answer = asyncio.create_task(asking.fetchrow(sql, lab.workspace_id, lab.agent_id))
-    await asyncio.sleep(0.3)
+
+    async def waits() -> bool:
+        found = await holding.fetchval("SELECT count(*) FROM pg_locks WHERE objid = 4711 AND NOT granted")
+        return bool(found == 1)
+
+    await until(waits)
     assert await lab.begin(PLENTY)
+    await holding.execute("SELECT pg_advisory_unlock(4711)")
     assert tuple(await answer or ()) == (False, 0)
     await asking.close()
+    await holding.close()
 
 
 async def test_executors_that_begin_and_claim_at_once_keep_within_the_limits() -> None:
