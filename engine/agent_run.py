@@ -8,7 +8,7 @@ from jsonschema_rs import ValidationError
 from core.errors import ErrorCode, ValidationFailed
 from core.inputs import require_depth, require_storable
 from engine.execution import Execution
-from engine.model_call import ModelAnswer, ModelCaller
+from engine.model_call import Beginning, ModelAnswer, ModelCaller
 from models.database import reading
 from models.run_steps import RunStep, StepStatus
 from models.runs import RunStatus
@@ -21,8 +21,8 @@ from streaming.log import publish, write_events
 MAX_REASON_CHARS = 200
 
 
-async def run_agent(execution: Execution, caller: ModelCaller, bus: Bus) -> None:
-    """Execute the run, and end it.
+async def run_agent(execution: Execution, caller: ModelCaller, bus: Bus, begun: Beginning | None = None) -> None:
+    """Execute the run, and end it. ``begun``: how its first step has begun, if it has in this process.
 
     A model call's step keeps by itself what must not happen twice: when it ended, and with what, is written in the
     transaction of all that it came to. Whoever goes on with the run finds it there.
@@ -30,7 +30,7 @@ async def run_agent(execution: Execution, caller: ModelCaller, bus: Bus) -> None
     Raises:
         RunLost: another process owns the run now, or ended it.
     """
-    answer = await caller.call(execution, position=1)
+    answer = await caller.call(execution, 1, begun)
     await _finish(execution, answer, bus)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -14,16 +15,18 @@ from core.turns import Turns, Urgency
 from engine.agent_run import run_agent
 from engine.execution import Execution
 from engine.housekeeping import keep_house
-from engine.model_call import ModelCaller
+from engine.model_call import Beginning, ModelCaller
 from models.database import is_transient, transaction
 from models.notifications import Notification, listen
-from models.runs import RunStatus
+from models.runs import Run, RunStatus
 from models.standing import Standing
+from models.writes import Writes
 from providers.registry import Providers
 from services import claims, provider_credentials
 from services.cancellations import take_away
 from services.claims import Claim, Limits
 from services.doorbell import Doorbell
+from services.provider_credentials import Seen
 from services.run_endings import Failure, Outcome, end_abruptly, lock_owned
 from streaming.bus import Bus
 from streaming.log import publish
@@ -72,6 +75,10 @@ class Executor:
         self._wake = asyncio.Event()
         # Whether there are runs in the queue, as somebody said.
         self._told = False
+        # Whether there were none when somebody looked last, and nobody has said so since.
+        self._queue_is_empty = False
+        # Whether runs are being claimed, or given back to the queue; and whether a new one is being written.
+        self._is_looking, self._is_writing = True, False
         # Whether others can see that we live.
         self._alive = Standing()
 
@@ -81,7 +88,7 @@ class Executor:
         listening = listen(self._settings.database_url, told, self._heard, self._alive, holder=self.id)
         self._listening = asyncio.create_task(listening)
         self._claiming = asyncio.create_task(self._claim_for_ever())
-        self._doorbell.answered_by(self.id, self._look)
+        self._doorbell.answered_by(self.id, self._look, self._begin_new)
         self._warming_up = asyncio.create_task(self._warm_up())
         self._housekeeping = asyncio.create_task(keep_house())
 
@@ -131,11 +138,13 @@ class Executor:
         while True:
             # Nobody may take us for dead while we take runs.
             await self._alive.wait()
+            self._is_looking = True
             await _tried(self._claim)
             # Whatever ails it, runs are taken: those first, for which somebody waits.
             if now() >= sweep_at:
                 sweep_at = now() + SWEEP_S
                 await _tried(self._sweep)
+            self._is_looking = False
             # Not wait_for, which up to Python 3.11 loses a cancellation that comes just as it is done.
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(sweep_at):
@@ -143,7 +152,7 @@ class Executor:
 
     def _look(self) -> bool:
         """Have the queue looked at; whether that is done at once, and there are places."""
-        self._told = True
+        self._told, self._queue_is_empty = True, False
         self._wake.set()
         return self._alive.is_set() and not self._claiming.done() and self._places > 0
 
@@ -157,7 +166,10 @@ class Executor:
         self._wake.clear()
         told, self._told = self._told, False
         places = self._places
-        if places <= 0 or not (told or await claims.is_any_queued()):
+        if places <= 0:
+            return
+        if not told and not await claims.is_any_queued():
+            self._queue_is_empty = not self._told
             return
         taken = await claims.claim(self.id, places, self._limits, working_on=self._supervised)
         for claim in taken:
@@ -166,6 +178,53 @@ class Executor:
         if len(taken) == places and len(self._beginning) <= MOST_BEGINNING // 2:
             # There may be more, and others have begun meanwhile.
             self._wake.set()
+
+    async def _begin_new(self, run: Run, writes: Writes, credential: Seen) -> bool:
+        """See `services.doorbell.Begin`: one run at a time, and while the queue needs no looking at."""
+        stands_by = self._alive.is_set() and not (self._is_looking or self._claiming.done())
+        if not stands_by or not self._queue_is_empty or self._is_writing or self._places <= 0:
+            return False
+        self._is_writing = True
+        claim = claims.claim_of_new(run, self.id)
+        # In empty contexts, as they outlive the request.
+        writing = asyncio.create_task(self._write_new(claim, writes.copy(), credential), context=Context())
+        # Before it is written, so that no sweep gives it back to the queue.
+        self._beginning.add(run.id)
+        self._supervised[run.id] = asyncio.create_task(self._supervise_new(claim, writing), context=Context())
+        return await asyncio.shield(writing) is not None
+
+    async def _write_new(self, claim: Claim, writes: Writes, credential: Seen) -> Beginning | None:
+        """Write a new run as one that has begun here, if it may."""
+        try:
+            begun = await self._caller.prepare(self._execution(claim), writes, credential)
+        except Exception as error:
+            # Who claims it from the queue meets that again.
+            _log.warning("a new run cannot begin at once", run_id=str(claim.run_id), error=repr(error))
+            return None
+        is_written = await claims.write_claimed(writes, claim, self._limits)
+        self._queue_is_empty &= is_written
+        return begun if is_written else None
+
+    async def _supervise_new(self, claim: Claim, writing: asyncio.Task[Beginning | None]) -> None:
+        """See a new run through to its end here once it is written."""
+        begun = None
+        try:
+            with suppress(Exception):  # which meets whoever starts the run
+                begun = await asyncio.shield(writing)
+        finally:
+            # Who stops meanwhile has something to give back once it is written.
+            await asyncio.wait([writing])
+            self._is_writing = False
+            if begun is None:
+                self._forget(claim.run_id)
+        if begun is not None:
+            await self._supervise(claim, begun)
+
+    def _forget(self, run_id: UUID) -> None:
+        self._executions.pop(run_id, None)
+        self._beginning.discard(run_id)
+        del self._supervised[run_id]
+        self._wake.set()
 
     def _begun(self, run_id: UUID) -> None:
         self._beginning.discard(run_id)
@@ -183,12 +242,15 @@ class Executor:
             if request.overdue:
                 await take_away(self._bus, request.run_id, request.workspace_id)
 
-    async def _supervise(self, claim: Claim) -> None:
-        """See one claimed run through to its end here. What does not end goes back to the queue with the next sweep."""
+    async def _supervise(self, claim: Claim, begun: Beginning | None = None) -> None:
+        """See one claimed run through to its end here. What does not end goes back to the queue with the next sweep.
+
+        ``begun``: how it has begun, if it was new.
+        """
         log = _log.bind(run_id=str(claim.run_id), workspace_id=str(claim.workspace_id))
         try:
             try:
-                await self._execute(claim)
+                await self._execute(claim, begun)
             except (RunLost, LogUnavailable):
                 raise
             except Exception as error:
@@ -204,20 +266,22 @@ class Executor:
         except Exception as error:
             log.warning("run interrupted; it will be resumed", error=repr(error), exc_info=not is_transient(error))
         finally:
-            self._executions.pop(claim.run_id, None)
-            self._beginning.discard(claim.run_id)
-            del self._supervised[claim.run_id]
-            self._wake.set()
+            self._forget(claim.run_id)
 
-    async def _execute(self, claim: Claim) -> None:
+    async def _execute(self, claim: Claim, begun: Beginning | None) -> None:
         if claim.run.lost_workers >= MOST_LOST_WORKERS:
             await self._fail(claim, _GIVEN_UP)
             return
-        await self._turns.take(Urgency.BEGIN)
+        if begun is None:
+            await self._turns.take(Urgency.BEGIN)
+        execution = self._executions[claim.run_id] if begun else self._execution(claim)
+        await run_agent(execution, self._caller, self._bus, begun)
+
+    def _execution(self, claim: Claim) -> Execution:
         writer = self._event_log.writer(claim.run_id, claim.workspace_id, claim.epoch)
         execution = Execution(claim, writer, begun=partial(self._begun, claim.run_id))
         self._executions[claim.run_id] = execution
-        await run_agent(execution, self._caller, self._bus)
+        return execution
 
     async def _fail(self, claim: Claim, failure: Failure) -> None:
         if execution := self._executions.get(claim.run_id):

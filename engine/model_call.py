@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
 from uuid import UUID
@@ -11,43 +10,31 @@ from uuid import UUID
 from cachetools import LRUCache
 
 from core.envelopes import Envelopes
-from core.errors import ErrorCode, ProviderFailed, ValidationFailed
-from core.events import LoggedEvent, RunRewound, StepStarted
+from core.errors import ProviderFailed, ValidationFailed
+from core.events import LoggedEvent
 from core.settings import Settings
 from engine.attempts import Attempt
 from engine.execution import CancelRequested, Execution
 from engine.history import bytes_of_use, compose, load_history, opening
 from engine.retries import RetryPolicy
+from engine.steps import ModelTask, begin_step, find_step, rewind
 from engine.tally import Tally
-from models import snapshots
 from models.agents import AgentVersion
-from models.database import Connection, Reader, reading, transaction
-from models.llm_calls import LlmCallStatus, RunUsage, usage_of
-from models.run_steps import RunStep, StepKind
+from models.database import Reader, reading, transaction
+from models.llm_calls import RunUsage, usage_of
+from models.run_steps import RunStep
 from models.runs import Run
 from models.writes import Writes
-from providers.port import ChatMessage, ModelProvider, ModelRequest
+from providers.port import ModelProvider, ModelRequest
 from providers.registry import Providers
 from services import provider_credentials
 from services.claims import Claim
-from services.run_endings import Failure, StepOutcome, end_abandoned_calls, end_step, lock_owned, send_owned
+from services.run_endings import StepOutcome, end_step, lock_owned, send_owned
 from streaming.bus import Bus
-from streaming.log import publish, step_started_seq, write_events
+from streaming.log import publish, write_events
 
 # Versions of agents that are kept at hand.
 MOST_VERSIONS = 128
-
-_WORKER_STOPPED = Failure(ErrorCode.INTERNAL, "The worker stopped in the middle of the call.", retryable=True)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelTask:
-    """What one model call has to go on."""
-
-    run: Run
-    version: AgentVersion
-    history: list[ChatMessage]
-    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +69,7 @@ class ModelAnswer:
         return others.plus(call) if call else others
 
 
-_Beginning: TypeAlias = tuple[ModelTask, RunStep, Attempt, LoggedEvent | None]
+Beginning: TypeAlias = tuple[ModelTask, RunStep, Attempt, LoggedEvent | None]
 """What a step has to go on, the step, its first attempt, and the event that tells of it, unless it ended before."""
 
 
@@ -107,16 +94,16 @@ class ModelCaller:
         # They never change.
         self._versions: LRUCache[UUID, AgentVersion] = LRUCache(MOST_VERSIONS)
 
-    async def call(self, execution: Execution, position: int) -> ModelAnswer:
+    async def call(self, execution: Execution, position: int, begun: Beginning | None = None) -> ModelAnswer:
         """Make the call that is the run's step number ``position``, unless that step ended before. It is for the caller
-        to write its end.
+        to write its end. ``begun``: how the step has begun, if it has in this process; see `prepare`.
 
         Raises:
             RunLost: another process owns the run now.
         """
         now = asyncio.get_running_loop().time
         deadline = now() + self._timeout_s
-        task, step, attempt = await self._begin(execution, position)
+        task, step, attempt = await self._begin(execution, position, begun)
         if step.finished_at is not None:
             return ModelAnswer(task, step, None)
         fallbacks = list(task.version.fallback_models)
@@ -138,10 +125,28 @@ class ModelCaller:
             return _Try(fallbacks.pop(0))
         return None
 
-    async def _begin(self, execution: Execution, position: int) -> tuple[ModelTask, RunStep, Attempt]:
+    async def prepare(
+        self, execution: Execution, writes: Writes, credential: provider_credentials.Seen | None = None
+    ) -> Beginning:
+        """The first step of a run that nobody had before, with its call open, once ``writes`` are written.
+
+        ``credential``: the one that it is called with, if somebody has seen that.
+        """
+        run, writer, reader = execution.claim.run, execution.writer, reading([execution.claim.workspace_id])
+        await writer.open(reader)
+        task = await self._load(reader, execution.claim, run, 1)
+        attempt = await self._prepare(reader, task, _Try(task.version.model), credential)
+        step, event = begin_step(writes, execution, task)
+        write_events(writes, run.workspace_id, [event])
+        attempt.open_call(writes, execution, run, step)
+        return task, step, attempt, event
+
+    async def _begin(
+        self, execution: Execution, position: int, begun: Beginning | None
+    ) -> tuple[ModelTask, RunStep, Attempt]:
         """The step with what it has to go on, and its first attempt: its call is open, unless the step ended before."""
-        is_new = position == 1 and execution.claim.epoch == 1
-        begun = await self._begin_run(execution) if is_new else None
+        if begun is None and position == 1 and execution.claim.epoch == 1:
+            begun = await self._begin_run(execution)
         task, step, attempt, event = begun or await self._begin_or_go_on(execution, position)
         if event is not None:
             await self._adopt(execution, event)
@@ -149,22 +154,17 @@ class ModelCaller:
         execution.begun()
         return task, step, attempt
 
-    async def _begin_run(self, execution: Execution) -> _Beginning | None:
+    async def _begin_run(self, execution: Execution) -> Beginning | None:
         """Begin the first step of a run that nobody had before, in one message to the database: a client waits for it.
 
         None where the run was cancelled, or lost, since it was claimed: nothing is written then.
         """
-        run, writer, reader = execution.claim.run, execution.writer, reading([execution.claim.workspace_id])
-        await writer.open(reader)
-        task = await self._load(reader, execution.claim, run, 1)
-        attempt, writes = await self._prepare(reader, task, _Try(task.version.model)), Writes()
-        step, event = _begin_step(writes, execution, task)
-        write_events(writes, run.workspace_id, [event])
-        attempt.open_call(writes, execution, run, step)
+        run, writes = execution.claim.run, Writes()
+        begun = await self.prepare(execution, writes)
         is_ours = await send_owned(writes, run, run.epoch, if_cancelled=False)
-        return (task, step, attempt, event) if is_ours else None
+        return begun if is_ours else None
 
-    async def _begin_or_go_on(self, execution: Execution, position: int) -> _Beginning:
+    async def _begin_or_go_on(self, execution: Execution, position: int) -> Beginning:
         """Begin any step of any run, however far that has come, in one transaction."""
         claim, writer = execution.claim, execution.writer
         async with transaction([claim.workspace_id]) as connection:
@@ -174,7 +174,7 @@ class ModelCaller:
                 execution.cancel()
             task = await self._load(connection, claim, run, position)
             attempt, writes = await self._prepare(connection, task, _Try(task.version.model)), Writes()
-            step, event = await _find_step(connection, writes, execution, task)
+            step, event = await find_step(connection, writes, execution, task)
             if event is not None:
                 write_events(writes, run.workspace_id, [event])
                 attempt.open_call(writes, execution, run, step)
@@ -193,12 +193,14 @@ class ModelCaller:
         most_bytes = bytes_of_use(entry.context_window if entry else None for entry in entries)
         return ModelTask(run, version, await load_history(connection, run, most_bytes), position)
 
-    async def _prepare(self, connection: Reader, task: ModelTask, following: _Try) -> Attempt:
+    async def _prepare(
+        self, connection: Reader, task: ModelTask, following: _Try, seen: provider_credentials.Seen | None = None
+    ) -> Attempt:
         model, version = following.model, task.version
         entry = self._providers.entry(model)
         messages = compose(version, task.history, entry.context_window if entry else None)
         try:
-            provider, name = await self._resolve(connection, task.run.workspace_id, model)
+            provider, name = await self._resolve(connection, task.run.workspace_id, model, seen)
             unavailable = None
         except (ValidationFailed, ProviderFailed) as error:
             provider, name = None, ""
@@ -215,11 +217,13 @@ class ModelCaller:
             attempt.fail(unavailable)
         return attempt
 
-    async def _resolve(self, connection: Reader, workspace_id: UUID, model: str) -> tuple[ModelProvider, str]:
+    async def _resolve(
+        self, connection: Reader, workspace_id: UUID, model: str, seen: provider_credentials.Seen | None
+    ) -> tuple[ModelProvider, str]:
         """The model's provider, with the workspace's credential where it needs one, and its name there."""
         key, credential = self._providers.credential_key(model), None
         if key is not None:
-            credential = await provider_credentials.load(connection, self._envelopes, workspace_id, key)
+            credential = await provider_credentials.load(connection, self._envelopes, workspace_id, key, seen)
         return self._providers.resolve(model, credential)
 
     async def _try(
@@ -250,7 +254,7 @@ class ModelCaller:
             attempt.open_call(writes, execution, run, step)
             if attempt.call is not None:
                 if writer.last_seq > clean_seq:
-                    event = await _rewind(connection, writes, execution, step)
+                    event = await rewind(connection, writes, execution, step)
                     write_events(writes, run.workspace_id, [event])
                 await writes.send(connection)
         if event is not None:
@@ -261,40 +265,3 @@ class ModelCaller:
     async def _adopt(self, execution: Execution, event: LoggedEvent) -> None:
         execution.writer.adopt(event)
         await publish(self._bus, [event])
-
-
-def _begin_step(writes: Writes, execution: Execution, task: ModelTask) -> tuple[RunStep, LoggedEvent]:
-    """A new step, which is to be written, and the event that tells of its beginning."""
-    step = RunStep(
-        workspace_id=task.run.workspace_id,
-        run_id=task.run.id,
-        position=task.position,
-        kind=StepKind.MODEL,
-        name=task.version.model,
-        input={"messages": len(task.history)},
-        started_at=datetime.now(UTC),
-    )
-    writes.insert(step)
-    return step, execution.writer.next_event(StepStarted(snapshots.of_step(step)), step.id)
-
-
-async def _find_step(
-    connection: Connection, writes: Writes, execution: Execution, task: ModelTask
-) -> tuple[RunStep, LoggedEvent | None]:
-    """The step, begun now or before, and the event that tells of it; None where it ended before."""
-    found = await RunStep.read(connection, "WHERE run_id = $1 AND position = $2", task.run.id, task.position)
-    if not found:
-        return _begin_step(writes, execution, task)
-    [step], writer = found, execution.writer
-    if step.finished_at is not None:
-        return step, None
-    # A process stopped in the midst of it. What its call spent is counted.
-    await end_abandoned_calls(step, LlmCallStatus.FAILED, writer.text.of_step(step.id), _WORKER_STOPPED)
-    return step, await _rewind(connection, writes, execution, step)
-
-
-async def _rewind(connection: Connection, writes: Writes, execution: Execution, step: RunStep) -> LoggedEvent:
-    """Withdraw what the step has said so far: it begins again."""
-    writes.update(step, {"attempt": step.attempt + 1})
-    began = await step_started_seq(connection, step.run_id, step.id)
-    return execution.writer.next_event(RunRewound(to_seq=began, attempt=step.attempt), step.id)

@@ -23,6 +23,12 @@ class Writes:
         self._sizes: list[int] = []
         self._values: list[Any] = []
 
+    def copy(self) -> "Writes":
+        """The same, to which others can be added."""
+        same = Writes()
+        same._statements, same._sizes, same._values = [*self._statements], [*self._sizes], [*self._values]
+        return same
+
     def insert(self, row: Row) -> None:
         """A new row."""
         self.add(*row.insertion())

@@ -18,7 +18,8 @@ from resolvers.context import Context
 from resolvers.pages import Listing, Order, Page, page
 from services import cancellations, runs
 from services.runs import BusyPolicy, RunRequest, StartedRun
-from streaming.follow import follow
+from streaming.follow import follow_found
+from streaming.log import read_with_run
 
 DEFAULT_HZ = 30
 MAX_HZ = 120
@@ -155,11 +156,19 @@ async def follow_run(
     context.require_principal()
     if not 1 <= max_hz <= MAX_HZ:
         raise ValidationFailed(f"maxHz must be within 1 and {MAX_HZ}.", ("delivery", "maxHz"))
-    found = await Run.read(context.reader(), "WHERE id = $1", decode(IdPrefix.RUN, run_id, ("runId",)))
-    if not found:
-        raise NotFound("There is no run with this id.", ("runId",))
-    [run] = found
-    await context.watch(run.workspace_id)
-    async with aclosing(follow(context.runtime.bus, run.id, run.workspace_id, after, max_hz)) as events:
+    key, reader = decode(IdPrefix.RUN, run_id, ("runId",)), context.reader()
+    run: Run | None = None
+
+    async def look(after: int, limit: int) -> tuple[UUID, list[LoggedEvent]]:
+        nonlocal run
+        found = await read_with_run(reader, key, after, limit)
+        if found is None:
+            raise NotFound("There is no run with this id.", ("runId",))
+        run, page = found
+        await context.watch(run.workspace_id)
+        return run.workspace_id, page
+
+    async with aclosing(follow_found(context.runtime.bus, key, look, after, max_hz)) as events:
         async for event in events:
+            assert run is not None
             yield run, event

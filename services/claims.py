@@ -5,13 +5,16 @@ its epoch, and every write that an executor makes for a run requires the epoch t
 """
 
 from collections.abc import Collection
+from copy import copy
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from models.database import fetch, reading, transaction
 from models.notifications import Notification, notify
-from models.runs import Run
+from models.runs import Run, RunStatus
+from models.writes import Writes
 
 # Of the runs over which so many executors died, one executor has at most one at hand, so that its death tells which it
 # was. The index idx_runs_suspect holds them.
@@ -104,6 +107,9 @@ RETURNING runs.id
 # In the order of the index that holds nothing else, so that the planner takes that, whatever its statistics say.
 _ANY = "SELECT id FROM runs WHERE status = 'QUEUED' ORDER BY workspace_id, agent_id, id LIMIT 1"
 
+# Takes the lock of claims, if it is free, and looks at what there is then (migrations/synapse/7_*.py).
+_MAY_BEGIN = "SELECT true AS may_begin WHERE run_may_begin($1, $2, $3, $4)"
+
 _CANCEL_REQUESTS = """
 SELECT id AS run_id, workspace_id, cancel_requested_at < now() - make_interval(secs => $1) AS overdue
 FROM runs WHERE status IN ('RUNNING', 'WAITING') AND cancel_requested_at IS NOT NULL
@@ -172,6 +178,25 @@ async def claim(executor_id: str, places: int, limits: Limits, working_on: Colle
         records = await connection.records(sql, values)
     claims = [Claim(Run.of_record(record), record["opens_thread"]) for record in records]
     return sorted(claims, key=lambda taken: taken.run_id)
+
+
+def claim_of_new(run: Run, executor_id: str) -> Claim:
+    """A claim of a run that is in no table yet and opens its thread: the row that `claim` would make of it."""
+    row = copy(run)
+    row.status, row.epoch, row.executor_id, row.started_at = RunStatus.RUNNING, 1, executor_id, datetime.now(UTC)
+    return Claim(row, opens_thread=True)
+
+
+async def write_claimed(writes: Writes, taken: Claim, limits: Limits) -> bool:
+    """Write the run of `claim_of_new` and all else in ``writes``, in one message to the database.
+
+    False, with nothing written, unless `claim` would take just this one if it were in the queue: where others are, or
+    it would go past ``limits``. Also where somebody claims runs at this moment: nobody waits for that here.
+    """
+    writes.insert(taken.run)
+    scope = reading([taken.workspace_id], executor=True)
+    values = (taken.workspace_id, taken.run.agent_id, limits.per_workspace, limits.per_agent)
+    return await writes.send_alone(scope, _MAY_BEGIN, *values)
 
 
 async def requeue_dead(executor_id: str) -> list[UUID]:

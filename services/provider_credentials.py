@@ -1,6 +1,7 @@
 """What workspaces call their model providers with: setting it, handing it to who calls, rotating what protects it."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,8 +15,8 @@ from core.inputs import Path, require_text
 from core.permissions import Permission
 from core.principals import Principal
 from models.database import Connection, Reader, fetch, seen_by, transaction
-from models.provider_credentials import ProviderCredential
-from providers.catalogue import ProviderName, is_credential_name
+from models.provider_credentials import KEY_COLUMNS, ProviderCredential
+from providers.catalogue import DEFAULT_CREDENTIAL, ProviderName, is_credential_name
 from providers.credentials import NEEDS, Credential, is_http_url
 from providers.registry import CredentialKey
 from services.audit import Action, record, record_by_system
@@ -36,6 +37,40 @@ ON CONFLICT (workspace_id, provider, name) DO UPDATE SET
     base_url = excluded.base_url, kid = excluded.kid, wrapped_data_key = excluded.wrapped_data_key,
     encrypted_key = excluded.encrypted_key, key_hint = excluded.key_hint
 """
+
+
+# For a statement that finds a row ``v`` with a model's name, and a row ``a`` with a workspace's id: which credential
+# the model is called with, by its name taken apart as `ModelName.parse` does, and that one if the workspace has it.
+SEEN = """needed.provider AS needed_provider, needed.name AS needed_name, c.id AS credential_id, c.base_url,
+    c.kid, c.wrapped_data_key, c.encrypted_key"""
+SEEING = f"""
+LEFT JOIN LATERAL (
+    SELECT upper(split_part(prefix, ':', 1)) AS provider,
+        coalesce(nullif(split_part(prefix, ':', 2), ''), '{DEFAULT_CREDENTIAL}') AS name
+    FROM split_part(v.model, '/', 1) AS prefix
+) AS needed ON true
+LEFT JOIN provider_credentials c
+    ON c.workspace_id = a.workspace_id AND c.provider = needed.provider AND c.name = needed.name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a workspace has under ``key``, as a statement with `SEEN` found it: None where it has nothing there."""
+
+    workspace_id: UUID
+    key: tuple[str | None, str | None]
+    row: ProviderCredential | None
+
+    @classmethod
+    def of(cls, workspace_id: UUID, found: Mapping[str, Any]) -> "Seen":
+        """What is in the statement's row."""
+        provider, name = key = found["needed_provider"], found["needed_name"]
+        row = None
+        if found["credential_id"] is not None:
+            columns = {column: found[column] for column in (*KEY_COLUMNS, "base_url")}
+            row = ProviderCredential(workspace_id=workspace_id, provider=provider, name=name, **columns)
+        return cls(workspace_id, key, row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +145,24 @@ async def keys_of_workspace(principal: Principal, workspace_id: UUID) -> list[Cr
     return [(ProviderName(provider), name) for provider, name in rows]
 
 
-async def load(connection: Reader, envelopes: Envelopes, workspace_id: UUID, key: CredentialKey) -> Credential | None:
-    """The workspace's credential in the clear, for a call that is about to be made; None when it has none.
+async def load(
+    connection: Reader, envelopes: Envelopes, workspace_id: UUID, key: CredentialKey, seen: Seen | None = None
+) -> Credential | None:
+    """The workspace's credential in the clear, for a call that is about to be made; None when it has none. It is not
+    looked for if it was ``seen``.
 
     Raises:
         ProviderFailed: it can't be decrypted.
     """
     provider, name = key
-    found = await ProviderCredential.read(
-        connection, "WHERE workspace_id = $1 AND provider = $2 AND name = $3", workspace_id, provider.value, name
-    )
-    if not found:
+    if seen is not None and (seen.workspace_id, seen.key) == (workspace_id, (provider.value, name)):
+        row = seen.row
+    else:
+        condition = "WHERE workspace_id = $1 AND provider = $2 AND name = $3"
+        found = await ProviderCredential.read(connection, condition, workspace_id, provider.value, name)
+        row = found[0] if found else None
+    if row is None:
         return None
-    [row] = found
     try:
         api_key = envelopes.open(row.envelope, row.place) if row.envelope else ""
     except SecretUnreadable as error:

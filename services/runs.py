@@ -1,7 +1,8 @@
 """Starting runs. What ends them is in `services.run_endings`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from models.writes import Writes
 from services import idempotency
 from services.cancellations import request_cancel
 from services.doorbell import Doorbell
+from services.provider_credentials import SEEING, SEEN, Seen
 from streaming.bus import Bus
 from streaming.log import publish, write_events
 
@@ -29,11 +31,10 @@ MAX_METADATA_BYTES = 64 * 1024
 TITLE_CHARS = 80
 
 # The version may be one of another agent, or of none.
-_AGENT = """
-SELECT workspace_id, id, archived_at, (
-    SELECT id FROM agent_versions WHERE id = coalesce($2, agents.live_version_id) AND agent_id = agents.id
-) AS version_id
-FROM agents WHERE id = $1
+_AGENT = f"""
+SELECT a.workspace_id, a.id, a.archived_at, v.id AS version_id, {SEEN}
+FROM agents a LEFT JOIN agent_versions v ON v.id = coalesce($2, a.live_version_id) AND v.agent_id = a.id {SEEING}
+WHERE a.id = $1
 """
 
 
@@ -75,12 +76,21 @@ class StartedRun:
 
 @dataclass(frozen=True, slots=True)
 class _Agent:
-    """What is to run. ``version_id`` is None where the agent has no such version."""
+    """What is to run. ``version_id`` is None where the agent has no such version. ``credential``: what the version's
+    model is called with.
+    """
 
     workspace_id: UUID
     id: UUID
     archived_at: datetime | None
     version_id: UUID | None
+    credential: Seen
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "_Agent":
+        """The agent that `_AGENT` has found."""
+        ids = found["workspace_id"], found["id"], found["archived_at"], found["version_id"]
+        return cls(*ids, Seen.of(found["workspace_id"], found))
 
     def require_version(self) -> UUID:
         """The version to run; raises as `start`."""
@@ -105,11 +115,10 @@ async def start(principal: Principal, bus: Bus, doorbell: Doorbell, request: Run
     found = await fetch(reading_as(principal), _AGENT, request.agent_id, request.agent_version_id)
     if not found:
         raise NotFound("There is no agent with this id.", ("input", "agentId"))
-    agent, run_id = _Agent(**found[0]), new_id()
+    agent, run_id = _Agent.of(found[0]), new_id()
     principal.require(agent.workspace_id, Permission.RUN, ("input", "agentId"))
     if request.stands_alone and not principal.on_page:
-        run = await _queue_alone(principal, agent, request, run_id)
-        doorbell.ring()
+        run = await _start_alone(principal, doorbell, agent, request, run_id)
         return StartedRun(run, replayed=False)
     async with seen_by(principal) as connection:
         earlier_id = await idempotency.claim(
@@ -152,14 +161,20 @@ def _fingerprint(request: RunRequest) -> dict[str, Any]:
     }
 
 
-async def _queue_alone(principal: Principal, agent: _Agent, request: RunRequest, run_id: UUID) -> Run:
-    """The new run, in a new thread: one message to the database, as there is nothing to look at."""
+async def _start_alone(
+    principal: Principal, doorbell: Doorbell, agent: _Agent, request: RunRequest, run_id: UUID
+) -> Run:
+    """The new run, in a new thread, as it was before anybody took it: one message to the database, as there is nothing
+    to look at.
+    """
     writes, thread = Writes(), _new_thread(principal, agent, request)
     run = _new_run(principal, agent, request, thread, run_id)
     writes.insert(thread)
-    writes.insert(run)
     _add_beginning(writes, run, request)
-    await writes.send_alone(reading([agent.workspace_id]))
+    if not await doorbell.begin(run, writes, agent.credential):
+        writes.insert(run)
+        await writes.send_alone(reading([agent.workspace_id]))
+        doorbell.ring()
     return run
 
 
@@ -194,6 +209,7 @@ def _new_run(principal: Principal, agent: _Agent, request: RunRequest, thread: T
         started_by_id=principal.id,
         api_key_id=principal.api_key_id,
         end_user_id=thread.end_user_id,
+        created_at=datetime.now(UTC),
     )
 
 

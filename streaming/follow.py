@@ -7,7 +7,7 @@ does not keep up lets the bus's bounded queue overflow, and gets the rest from t
 import asyncio
 import math
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from uuid import UUID
 
 import structlog
@@ -38,21 +38,36 @@ EARLY_S = 0.004
 _log = structlog.get_logger(__name__)
 
 
-async def follow(
+Look = Callable[[int, int], Awaitable[tuple[UUID, list[LoggedEvent]]]]
+"""Reads a run's workspace and its events after a number, so many at most, once nothing is missed that follows."""
+
+
+def follow(
     bus: Bus, run_id: UUID, workspace_id: UUID, after: int = 0, max_hz: int = 30
 ) -> AsyncGenerator[LoggedEvent, None]:
-    """The events of a run from number ``after`` + 1 to its last one, as they come.
+    """As `follow_found`, for a run that is known to be one of the workspace's."""
+
+    async def look(after: int, limit: int) -> tuple[UUID, list[LoggedEvent]]:
+        return workspace_id, await read(reading([workspace_id]), run_id, after, limit)
+
+    return follow_found(bus, run_id, look, after, max_hz)
+
+
+async def follow_found(
+    bus: Bus, run_id: UUID, look: Look, after: int = 0, max_hz: int = 30
+) -> AsyncGenerator[LoggedEvent, None]:
+    """The events of a run from number ``after`` + 1 to its last one, as they come. ``look`` finds the first ones.
 
     Adjacent deltas are merged, so that at most ``max_hz`` a second are yielded; the first one and events of other kinds
     come at once, after all that went before them. The ``first_seq`` of each is the ``seq`` before it plus 1.
     Closing the generator, or cancelling who waits for it, leaves nothing behind.
 
     Raises:
-        ValidationFailed: ``after`` is negative or beyond the newest event.
+        ValidationFailed: ``after`` is negative or beyond the newest event. What ``look`` raises.
     """
     async with bus.subscribe(channel(run_id)) as subscription:
-        tail = _Tail(bus, subscription, run_id, workspace_id, after)
-        if await tail.begin():
+        tail = _Tail(bus, subscription, run_id, after)
+        if await tail.begin(look):
             return
         pace = _Pace(max_hz)
         pending: list[LoggedEvent] = []
@@ -117,11 +132,12 @@ class _Pace:
 class _Tail:
     """What comes after a cursor, in order: from the bus where that goes on without a gap, otherwise from the log."""
 
-    def __init__(self, bus: Bus, subscription: Subscription, run_id: UUID, workspace_id: UUID, cursor: int) -> None:
+    def __init__(self, bus: Bus, subscription: Subscription, run_id: UUID, cursor: int) -> None:
         self._bus = bus
         self._subscription = subscription
         self._run_id = run_id
-        self._reader = reading([workspace_id])
+        # Finds what is the workspace's, once that is known.
+        self._reader = reading(())
         self._cursor = cursor
         self._clock = asyncio.get_running_loop().time
         # What the log held when it was looked at first.
@@ -132,13 +148,13 @@ class _Tail:
         # So that followers who lost their hints together do not read together.
         self._poll_factor = random.uniform(0.8, 1.2)
 
-    async def begin(self) -> bool:
+    async def begin(self, look: Look) -> bool:
         """Read what is there; true when nothing can come any more.
 
         Raises:
-            ValidationFailed: the cursor is not within the log.
+            ValidationFailed: the cursor is not within the log. What ``look`` raises.
         """
-        page = await retried(self._look, GIVE_UP_S)
+        page = await retried(lambda _again: self._look(look), GIVE_UP_S)
         self._behind = len(page) == PAGE_EVENTS
         here = page.pop(0) if page and page[0].seq == self._cursor else None
         if here is not None and isinstance(here.body, RunFinished):
@@ -147,10 +163,11 @@ class _Tail:
         self._unread = page
         return False
 
-    async def _look(self, _again: bool) -> list[LoggedEvent]:
+    async def _look(self, look: Look) -> list[LoggedEvent]:
         """A page that begins with the event at the cursor."""
-        page = await self._read(self._cursor - 1) if self._cursor >= 0 else []
-        if not page and self._cursor != 0:
+        workspace_id, page = await look(max(self._cursor, 0) - 1, PAGE_EVENTS)
+        self._reader = reading([workspace_id])
+        if self._cursor < 0 or (not page and self._cursor > 0):
             newest = await last_seq(self._reader, self._run_id)
             raise ValidationFailed(f"after must be from 0 to {newest}, the newest event's number.", ("after",))
         return page

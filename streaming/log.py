@@ -4,13 +4,18 @@ The events of a run are numbered 1, 2, 3 ... without a gap, and what is not comm
 only tells that there is more to read, and saves reading it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
+from typing import Any
 from uuid import UUID
+
+import orjson
 
 from core.events import LoggedEvent, RunRewound, StepStarted, TextDelta
 from models.database import Reader, fetch, reading, write_log
+from models.runs import Run
 from models.writes import Writes
 from streaming.bus import Bus
 from streaming.codec import EventsMessage, decode_body, encode_body, encode_rows
@@ -51,6 +56,13 @@ SELECT id, epoch FROM owned
 """
 
 _SELECT = "SELECT run_id, seq, first_seq, step_id, type, payload::text, at FROM run_events WHERE run_id = $1"
+
+# The page as one value: all of it comes in one message.
+_SELECT_WITH_RUN = """
+SELECT {columns}, (
+    SELECT coalesce(json_agg(event ORDER BY seq), '[]') FROM ({events} AND seq > $2 ORDER BY seq LIMIT $3) AS event
+) AS events FROM runs WHERE id = $1
+"""
 
 Ownership = tuple[UUID, int]
 """A run's id, and the epoch in which its writer owns it."""
@@ -98,6 +110,20 @@ async def read(reader: Reader, run_id: UUID, after: int, limit: int) -> list[Log
     return await _read(reader, f"{_SELECT} AND seq > $2 ORDER BY seq LIMIT $3", run_id, after, limit)
 
 
+async def read_with_run(reader: Reader, run_id: UUID, after: int, limit: int) -> tuple[Run, list[LoggedEvent]] | None:
+    """The run, and the events that `read` would find; None where there is no such run."""
+    sql = _SELECT_WITH_RUN.format(columns=Run.columns(), events=_SELECT)
+    found = await reader.records(sql, (run_id, after, limit))
+    if not found:
+        return None
+    events = []
+    for row in orjson.loads(found[0]["events"]):
+        row["run_id"], row["at"] = run_id, datetime.fromisoformat(row["at"])
+        row["step_id"] = row["step_id"] and UUID(row["step_id"])
+        events.append(_event(row))
+    return Run.of_record(found[0]), events
+
+
 async def last_seq(reader: Reader, run_id: UUID) -> int:
     """The number of a run's newest event; 0 when there is none."""
     rows = await fetch(reader, "SELECT coalesce(max(seq), 0) AS last FROM run_events WHERE run_id = $1", run_id)
@@ -118,17 +144,18 @@ async def standing_text(reader: Reader, run_id: UUID) -> StandingText:
 
 
 async def _read(reader: Reader, sql: str, *values: object) -> list[LoggedEvent]:
-    return [
-        LoggedEvent(
-            run_id=row["run_id"],
-            seq=row["seq"],
-            first_seq=row["first_seq"],
-            at=row["at"],
-            step_id=row["step_id"],
-            body=decode_body(row["type"], row["payload"]),
-        )
-        for row in await fetch(reader, sql, *values)
-    ]
+    return [_event(row) for row in await fetch(reader, sql, *values)]
+
+
+def _event(row: Mapping[str, Any]) -> LoggedEvent:
+    return LoggedEvent(
+        run_id=row["run_id"],
+        seq=row["seq"],
+        first_seq=row["first_seq"],
+        at=row["at"],
+        step_id=row["step_id"],
+        body=decode_body(row["type"], row["payload"]),
+    )
 
 
 def _columns(events: Sequence[LoggedEvent]) -> list[list[object]]:

@@ -31,6 +31,9 @@ GATHER_S = TICK_S
 """From the beginning of one insert to that of the next, to the nearest tick: what comes meanwhile shares it."""
 FEW_WRITERS = 24
 """Of more, one or the other always has somebody waiting."""
+HEAD_START_S = 0.003
+"""How long the rest of an answer is left alone once its first words are stored: somebody is about to ask for them, who
+is to find an idle processor. The rest would be stored at the next tick, and readers get no more that soon."""
 GIVE_UP_S = 30.0
 
 _log = structlog.get_logger(__name__)
@@ -181,7 +184,8 @@ class RunWriter:
         self._last_seq = self._stored_seq = 0
         self._pending: list[LoggedEvent] = []
         self._pending_chars = 0
-        self._has_spoken = False
+        # The number of what the run says first.
+        self._first_word = 0
         self._failure: SynapseError | None = None
         # Set, and done with, once something changes for those who wait; there is none while nobody does.
         self._moved: asyncio.Event | None = None
@@ -228,8 +232,8 @@ class RunWriter:
             self._last_seq += 1
             self._pending.append(LoggedEvent(self.run_id, self._last_seq, self._last_seq, at, step_id, body))
             self._log.notice(self)
-            if not self._has_spoken:
-                self._has_spoken = True
+            if not self._first_word:
+                self._first_word = self._last_seq
                 # Somebody who has asked waits for the first word more than for any other.
                 self._log.hurry()
         self.text.add_body(body, step_id, self._last_seq)
@@ -246,14 +250,18 @@ class RunWriter:
         await self._wait_until(lambda: self._stored_seq >= target)
 
     async def room(self) -> None:
-        """Wait while too much is pending: whoever appends at length calls it in between.
+        """Wait while too much is pending, and after the first words until they are stored and for `HEAD_START_S`:
+        whoever appends at length calls it in between.
 
         Raises:
             RunLost, LogUnavailable: as `flush`.
         """
-        if self._failure is None and self._pending_chars < ROOM_CHARS:
+        are_first_words = self._stored_seq < self._first_word
+        if self._failure is None and self._pending_chars < ROOM_CHARS and not are_first_words:
             return
-        await self._wait_until(lambda: self._pending_chars < ROOM_CHARS)
+        await self._wait_until(lambda: self._pending_chars < ROOM_CHARS and self._stored_seq >= self._first_word)
+        if are_first_words:
+            await asyncio.sleep(HEAD_START_S)
 
     def text_sha256(self) -> str:
         """Of all that the run said and that stands, as lower-case hex."""

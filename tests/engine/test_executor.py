@@ -3,26 +3,38 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from core.events import ModelEvent, RunEventBody, RunFinished, RunRewound, TextDelta
 from engine import executor as executor_module
-from engine.executor import MOST_BEGINNING
+from engine.executor import MOST_BEGINNING, Executor
 from models import database
+from models.agents import Agent
+from models.base import Row
+from models.database import transaction
 from models.notifications import Notification
 from models.runs import Run, RunStatus
+from models.writes import Writes
 from providers.port import ModelRequest
 from providers.scripted import Script
 from services import claims
-from services.claims import Claim
+from services.claims import Claim, Limits
+from services.doorbell import Doorbell
 from streaming.bus import Bus
 from streaming.codec import decode_events
 from streaming.log import channel
-from tests.engine.lab import PATIENCE_S, STOP, Lab, execute_sql, executing, make_lab, saying, until
+from tests.engine.lab import PATIENCE_S, STOP, Ending, Lab, execute_sql, executing, make_lab, saying, until
 from tests.servers.postgres_proxy import PostgresProxy
 
 SLOW = saying(*(["word "] * 20), pause_s=0.05)
+
+
+@pytest.fixture(params=[True, False], ids=["at_once", "from_the_queue"])
+def doorbell(request: pytest.FixtureRequest, lab: Lab) -> Doorbell:
+    """An executor that answers it begins new runs at once where it can, or takes them from the queue as any other."""
+    return lab.doorbell if request.param else Doorbell()
 
 
 class Gate:
@@ -71,10 +83,149 @@ async def test_a_run_takes_few_messages_to_the_database(url: str, lab: Lab, monk
         finally:
             await database.close()
             await database.connect(url, pool_size=10)
-    # Two start it, three claim it, one begins it and one stores what it says; others may be told meanwhile. One ends
-    # it, and one looks for more. The first ones prepare all of that.
-    assert until_it_speaks[-1] <= 8
-    assert until_it_ends[-1] <= 10
+    # One looks for the agent, one starts and begins it, and one stores what it says. One ends it, and one looks for
+    # more. The first ones prepare all of that.
+    assert until_it_speaks[-1] <= 3
+    assert until_it_ends[-1] <= 5
+
+
+async def test_a_new_run_comes_to_the_same_at_once_as_from_the_queue(url: str, lab: Lab) -> None:
+    endings = []
+    for message, columns in (
+        ("Hello", {}),
+        ("Hi", {"model": "scripted/gone"}),
+        ("Ho", {"model": "anthropic/claude-x"}),
+    ):
+        agent = await lab.agent(**{"model": "scripted/echo"} | columns)
+        for doorbell in (lab.doorbell, Doorbell()):
+            async with executing(url, lab.bus, {}, doorbell=doorbell) as executor:
+                await until(waits(executor))
+                run = await lab.start(agent, message)
+                assert (run.status, run.epoch, run.started_at) == (RunStatus.QUEUED, 0, None)
+                endings.append(told(await lab.ending(run)))
+        assert endings[-1] == endings[-2]
+    assert [ending["run"]["status"] for ending in endings[::2]] == ["SUCCEEDED", "FAILED", "FAILED"]
+
+
+def told(ending: Ending) -> dict[str, Any]:
+    """All that an ended run left, but for ids, moments and durations."""
+    ending.check()
+
+    def plain(row: Row, *left_out: str) -> dict[str, Any]:
+        return {
+            column: value
+            for column, value in ((column, getattr(row, column)) for column in row._meta.db_fields)
+            if not (column.endswith(("_at", "_ms", "_seq")) or isinstance(value, UUID) or column in left_out)
+        }
+
+    return {
+        "run": plain(ending.run, "executor_id"),
+        "steps": [plain(step, "output") for step in ending.steps],
+        "calls": [plain(call) for call in ending.calls],
+        "messages": [plain(message) for message in ending.messages],
+        "types": ending.types,
+        "seqs": [event.seq for event in ending.events],
+    }
+
+
+def waits(executor: Executor) -> Callable[[], Awaitable[bool]]:
+    """Whether it has found nothing in the queue, and waits for news."""
+
+    async def does() -> bool:
+        return executor._queue_is_empty and not executor._is_looking
+
+    return does
+
+
+async def test_a_new_run_needs_no_claim(url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor_module, "SWEEP_S", 600.0)
+    async with executing(url, lab.bus, {}, doorbell=lab.doorbell) as executor:
+        agent = await lab.agent("scripted/echo")
+        await until(waits(executor))
+        with monkeypatch.context() as here:
+            here.setattr(claims, "claim", None)
+            ending = (await lab.ending(await lab.start(agent))).check()
+    assert (ending.run.status, ending.run.epoch, ending.run.executor_id) == (RunStatus.SUCCEEDED, 1, executor.id)
+
+
+async def test_a_run_that_may_not_begin_at_once_is_queued(url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where another executor has just taken the last place that a limit left."""
+    write_claimed, refused = claims.write_claimed, 0
+
+    async def refuse(writes: Writes, claim: Claim, _limits: Limits) -> bool:
+        nonlocal refused
+        refused += 1
+        return await write_claimed(writes, claim, Limits(0, 0))
+
+    monkeypatch.setattr(claims, "write_claimed", refuse)
+    monkeypatch.setattr(executor_module, "SWEEP_S", 600.0)
+    async with executing(url, lab.bus, {}, doorbell=lab.doorbell) as executor:
+        await until(waits(executor))
+        agent = await lab.agent("scripted/echo")
+        for run in [await lab.start(agent) for _ in range(3)]:
+            assert (await lab.ending(run)).check().run.epoch == 1
+    # Whoever was refused looks at the queue before it tries again.
+    assert 1 <= refused <= 3
+
+
+async def test_a_new_run_stays_with_whoever_writes_it(url: str, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is theirs from when it is committed, and not given back to the queue before they know."""
+    monkeypatch.setattr(executor_module, "SWEEP_S", 600.0)
+    write_claimed, committed = claims.write_claimed, asyncio.Event()
+
+    async def slowly(*args: Any) -> bool:
+        is_written = await write_claimed(*args)
+        committed.set()
+        await executor._sweep()
+        await asyncio.sleep(0.2)
+        return is_written
+
+    monkeypatch.setattr(claims, "write_claimed", slowly)
+    agent = await lab.agent("scripted/echo")
+    async with executing(url, lab.bus, {}, doorbell=lab.doorbell) as executor:
+        await until(waits(executor))
+        ending = (await lab.ending(await lab.start(agent))).check()
+        assert (ending.run.status, ending.run.epoch) == (RunStatus.SUCCEEDED, 1)
+        assert committed.is_set()
+        # Who stops just then hands it back.
+        await until(waits(executor))
+        committed.clear()
+        starting = asyncio.create_task(lab.start(agent))
+        async with asyncio.timeout(PATIENCE_S):
+            await committed.wait()
+    run = await starting
+    assert (await lab.run(run)).status is RunStatus.QUEUED
+    async with executing(url, lab.bus, {}):
+        ending = (await lab.ending(run)).check()
+    assert (ending.run.status, ending.run.epoch, ending.run.lost_workers) == (RunStatus.SUCCEEDED, 2, 0)
+
+
+async def test_a_new_run_whose_commit_is_unclear_is_executed_if_it_was_committed(url: str, lab: Lab) -> None:
+    agent = await lab.agent("scripted/echo")
+    async with PostgresProxy(url) as proxy:
+        await database.close()
+        await database.connect(proxy.url, pool_size=3)
+        try:
+            async with executing(url, lab.bus, {}, doorbell=lab.doorbell) as executor:
+                await until(waits(executor))
+                # Among the statement's values, not when it is prepared.
+                proxy.lose_answer_to("Is it there?")
+                with pytest.raises(Exception, match="connection"):
+                    await lab.start(agent, "Is it there?")
+                await until(lambda: has_runs(lab, agent, 1))
+                async with transaction([lab.workspace_id]):
+                    run = await Run.get(agent_id=agent.id)
+                ending = (await lab.ending(run)).check()
+        finally:
+            await database.close()
+            await database.connect(url, pool_size=10)
+    assert proxy.has_lost_answer
+    assert (ending.run.status, ending.run.lost_workers) == (RunStatus.SUCCEEDED, 0)
+
+
+async def has_runs(lab: Lab, agent: Agent, count: int) -> bool:
+    async with transaction([lab.workspace_id]):
+        return await Run.filter(agent_id=agent.id).count() == count
 
 
 async def until_it_is_told(bus: Bus, run: Run, kind: type[RunEventBody]) -> None:
@@ -87,10 +238,10 @@ async def until_it_is_told(bus: Bus, run: Run, kind: type[RunEventBody]) -> None
                 return
 
 
-async def test_no_more_runs_at_once_than_it_may(url: str, lab: Lab) -> None:
+async def test_no_more_runs_at_once_than_it_may(url: str, lab: Lab, doorbell: Doorbell) -> None:
     gate = Gate()
     agent = await lab.agent("scripted/gate")
-    async with executing(url, lab.bus, {"gate": gate}, run_concurrency=2):
+    async with executing(url, lab.bus, {"gate": gate}, run_concurrency=2, doorbell=doorbell):
         started = [await lab.start(agent) for _ in range(5)]
         await until(gate.holds(2))
         await asyncio.sleep(0.2)
@@ -124,11 +275,13 @@ async def test_a_burst_is_begun_some_at_a_time_and_all_of_it_is(
     assert max(places) == MOST_BEGINNING
 
 
-async def test_a_flood_of_one_workspace_does_not_keep_another_from_its_run(url: str, lab: Lab) -> None:
+async def test_a_flood_of_one_workspace_does_not_keep_another_from_its_run(
+    url: str, lab: Lab, doorbell: Doorbell
+) -> None:
     gate = Gate()
     flooding, late = await lab.agent("scripted/gate"), await make_lab(lab.bus)
     limits: dict[str, Any] = {"run_concurrency": 4, "workspace_run_concurrency": 3, "agent_run_concurrency": 2}
-    async with executing(url, lab.bus, {"gate": gate}, **limits):
+    async with executing(url, lab.bus, {"gate": gate}, **limits, doorbell=doorbell):
         flood = [await lab.start(flooding) for _ in range(30)]
         await until(gate.holds(2))
         # Another agent of the same workspace has a place left, and another workspace one more.
@@ -143,10 +296,10 @@ async def test_a_flood_of_one_workspace_does_not_keep_another_from_its_run(url: 
             assert (await lab.ending(run)).check().run.status is RunStatus.SUCCEEDED
 
 
-async def test_runs_of_one_thread_follow_one_another(url: str, lab: Lab) -> None:
+async def test_runs_of_one_thread_follow_one_another(url: str, lab: Lab, doorbell: Doorbell) -> None:
     gate = Gate()
     agent = await lab.agent("scripted/gate")
-    async with executing(url, lab.bus, {"gate": gate}):
+    async with executing(url, lab.bus, {"gate": gate}, doorbell=doorbell):
         first = await lab.start(agent)
         started = [first] + [await lab.start(agent, thread_id=first.thread_id) for _ in range(4)]
         await until(gate.holds(1))
@@ -168,8 +321,8 @@ async def test_the_next_run_of_a_thread_starts_at_once(url: str, lab: Lab, monke
             await lab.ending(last)
 
 
-async def test_stopping_gives_runs_at_hand_time_to_end(url: str, lab: Lab) -> None:
-    async with executing(url, lab.bus, {"slow": saying("a", "b", pause_s=0.2)}, grace_s=10):
+async def test_stopping_gives_runs_at_hand_time_to_end(url: str, lab: Lab, doorbell: Doorbell) -> None:
+    async with executing(url, lab.bus, {"slow": saying("a", "b", pause_s=0.2)}, grace_s=10, doorbell=doorbell):
         run = await lab.start(await lab.agent("scripted/slow"))
         await lab.until_it_speaks(run)
     ending = (await lab.ending(run)).check()
@@ -177,8 +330,10 @@ async def test_stopping_gives_runs_at_hand_time_to_end(url: str, lab: Lab) -> No
     assert ending.run.epoch == 1
 
 
-async def test_stopping_hands_the_rest_back_and_another_executor_goes_on(url: str, lab: Lab) -> None:
-    async with executing(url, lab.bus, {"slow": SLOW}):
+async def test_stopping_hands_the_rest_back_and_another_executor_goes_on(
+    url: str, lab: Lab, doorbell: Doorbell
+) -> None:
+    async with executing(url, lab.bus, {"slow": SLOW}, doorbell=doorbell):
         run = await lab.start(await lab.agent("scripted/slow"))
         await lab.until_it_speaks(run)
     assert (await lab.run(run)).status is RunStatus.QUEUED
@@ -198,12 +353,12 @@ async def test_stopping_hands_the_rest_back_and_another_executor_goes_on(url: st
     assert [message.text for message in ending.messages] == ["Hello", "another answer"]
 
 
-async def test_stopping_at_any_moment_fails_no_run(url: str, lab: Lab) -> None:
+async def test_stopping_at_any_moment_fails_no_run(url: str, lab: Lab, doorbell: Doorbell) -> None:
     agent = await lab.agent("scripted/short")
     scripts: dict[str, Script] = {"short": saying("a", "b", pause_s=0.01)}
     started: list[Run] = []
     for delay_s in (0.0, 0.01, 0.02, 0.05):
-        async with executing(url, lab.bus, scripts):
+        async with executing(url, lab.bus, scripts, doorbell=doorbell):
             started += [await lab.start(agent) for _ in range(3)]
             await asyncio.sleep(delay_s)
     async with executing(url, lab.bus, scripts):
@@ -233,9 +388,9 @@ async def test_a_lost_notification_costs_a_moment_only(url: str, lab: Lab) -> No
             assert (await lab.ending(run)).check().run.status is RunStatus.SUCCEEDED
 
 
-async def test_it_goes_on_when_its_listening_connection_is_ended(url: str, lab: Lab) -> None:
+async def test_it_goes_on_when_its_listening_connection_is_ended(url: str, lab: Lab, doorbell: Doorbell) -> None:
     agent = await lab.agent("scripted/slow")
-    async with executing(url, lab.bus, {"slow": SLOW}) as executor:
+    async with executing(url, lab.bus, {"slow": SLOW}, doorbell=doorbell) as executor:
         run = await lab.start(agent)
         await lab.until_it_speaks(run)
         await end_listening(url, executor.id)
@@ -309,8 +464,8 @@ async def test_looking_for_runs_in_vain_is_not_tried_without_a_pause(
     assert row["count"] <= 5
 
 
-async def test_who_lost_a_run_writes_nothing_more(url: str, lab: Lab) -> None:
-    async with executing(url, lab.bus, {"slow": SLOW}):
+async def test_who_lost_a_run_writes_nothing_more(url: str, lab: Lab, doorbell: Doorbell) -> None:
+    async with executing(url, lab.bus, {"slow": SLOW}, doorbell=doorbell):
         run = await lab.start(await lab.agent("scripted/slow"))
         await lab.until_it_speaks(run)
         await execute_sql(url, "UPDATE runs SET epoch = 3, executor_id = 'other' WHERE id = $1", run.id)

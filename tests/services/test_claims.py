@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from contextvars import Context
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,10 @@ from models.agents import Agent, AgentVersion
 from models.database import fetch, open_connection, transaction
 from models.runs import Run, RunStatus
 from models.threads import Thread
+from models.writes import Writes
 from services import claims
 from services.claims import SUSPECT_AFTER, Claim, Limits
+from tests.engine.lab import until
 from tests.services.tenants import make_workspace
 
 PLENTY = Limits(per_workspace=10_000, per_agent=10_000)
@@ -59,6 +62,31 @@ class Tenant:
                 for at, run_id in enumerate(run_ids)
             )
         return run_ids
+
+    def new_run(self) -> tuple[Run, Writes]:
+        """A run in a thread of its own that is not written yet, and what is to be written with it."""
+        thread, writes = Thread(workspace_id=self.workspace_id), Writes()
+        writes.insert(thread)
+        run = Run(
+            workspace_id=self.workspace_id,
+            agent_id=self.agent_id,
+            agent_version_id=self.version_id,
+            thread_id=thread.id,
+            input="",
+            started_by_id=self.workspace_id,
+            created_at=datetime.now(UTC),
+        )
+        return run, writes
+
+    async def begin(self, limits: Limits, executor_id: str = "ada") -> bool:
+        """Write a new run as one that is claimed; whether that was so."""
+        run, writes = self.new_run()
+        return await claims.write_claimed(writes, claims.claim_of_new(run, executor_id), limits)
+
+    async def rows(self) -> tuple[int, int]:
+        """How many threads and runs there are."""
+        async with transaction([self.workspace_id]):
+            return await Thread.all().count(), await Run.all().count()
 
     async def running(self) -> list[UUID]:
         async with transaction([self.workspace_id]):
@@ -223,3 +251,110 @@ async def test_what_an_executor_hands_back_in_good_order_counts_for_nothing() ->
         [claim] = await take(1)
         assert await claims.requeue_others("ada", working_on=()) == [run_id]
     assert (claim.epoch, claim.run.lost_workers) == (7, 0)
+
+
+async def test_a_new_run_is_written_as_if_it_had_been_queued_and_claimed() -> None:
+    lab = await tenant()
+    [queued_id] = await lab.queue(1)
+    [claimed] = await take(1)
+    run, writes = lab.new_run()
+    taken = claims.claim_of_new(run, "ada")
+    assert (run.status, run.epoch) == (RunStatus.QUEUED, 0)
+    assert await claims.write_claimed(writes, taken, PLENTY)
+
+    row, like = await lab.row(taken.run_id), await lab.row(queued_id)
+    assert {column: getattr(row, column) for column in Run._meta.db_fields} == {
+        column: getattr(taken.run, column) for column in Run._meta.db_fields
+    }
+    own = {"id", "thread_id", "created_at", "started_at"}
+    assert {column: getattr(row, column) for column in Run._meta.db_fields - own} == {
+        column: getattr(like, column) for column in Run._meta.db_fields - own
+    }
+    assert row.started_at is not None
+    assert row.started_at >= row.created_at
+    assert (taken.opens_thread, taken.epoch) == (claimed.opens_thread, claimed.epoch)
+    assert await take(5) == []
+
+
+async def test_a_new_run_waits_for_its_turn_where_any_run_does() -> None:
+    lab, other = await tenant(), await tenant()
+    [blocked] = await other.queue(1)
+    assert not await lab.begin(PLENTY)
+    assert await lab.rows() == (0, 0)
+    await other.end(blocked)
+    assert await lab.begin(PLENTY)
+
+
+async def test_a_new_run_keeps_within_the_limits() -> None:
+    lab = await tenant()
+    other_agent, other_workspace = await tenant(lab.workspace_id), await tenant()
+    limits = Limits(per_workspace=2, per_agent=1)
+    assert await lab.begin(limits)
+    assert not await lab.begin(limits)
+    assert await other_agent.begin(limits)
+    assert not await (await tenant(lab.workspace_id)).begin(limits)
+    assert await other_workspace.begin(limits)
+    assert await lab.rows() == (2, 2)
+    await lab.end((await lab.running())[0])
+    assert await lab.begin(limits)
+
+
+async def test_a_new_run_waits_for_nobody_who_claims(database_url: str) -> None:
+    lab = await tenant()
+    claiming = await open_connection(database_url)
+    async with claiming.transaction():
+        await claiming.execute("SELECT pg_advisory_xact_lock($1)", claims._CLAIM_LOCK)
+        async with asyncio.timeout(5):
+            assert not await lab.begin(PLENTY)
+    await claiming.close()
+    assert await lab.rows() == (0, 0)
+    assert await lab.begin(PLENTY)
+
+
+async def test_what_is_claimed_after_the_statement_of_a_new_run_began_counts(database_url: str) -> None:
+    """Not the statement's own snapshot does, which is taken before anybody has the lock."""
+    lab = await tenant()
+    asking, holding = await open_connection(database_url), await open_connection(database_url)
+    await holding.execute("SELECT pg_advisory_lock(4711)")
+    # The function is called for each row that it is selected from, and there is none before the lock is free.
+    sql = """
+    SELECT run_may_begin($1, $2, 1, 1) AS may_begin,
+        (SELECT count(*) FROM runs WHERE status = 'RUNNING' AND agent_id = $2) AS seen FROM pg_advisory_xact_lock(4711)
+    """
+    answer = asyncio.create_task(asking.fetchrow(sql, lab.workspace_id, lab.agent_id))
+
+    async def waits() -> bool:
+        found = await holding.fetchval("SELECT count(*) FROM pg_locks WHERE objid = 4711 AND NOT granted")
+        return bool(found == 1)
+
+    await until(waits)
+    assert await lab.begin(PLENTY)
+    await holding.execute("SELECT pg_advisory_unlock(4711)")
+    assert tuple(await answer or ()) == (False, 0)
+    await asking.close()
+    await holding.close()
+
+
+async def test_executors_that_begin_and_claim_at_once_keep_within_the_limits() -> None:
+    lab, limits = await tenant(), Limits(per_workspace=3, per_agent=2)
+    begun = claimed = 0
+    for _ in range(25):
+        queued = await lab.queue(2)
+        results = await asyncio.gather(
+            *(lab.begin(limits, f"executor {number}") for number in range(3)),
+            *(take(2, limits, f"executor {number}") for number in range(3)),
+            *(lab.begin(limits, f"executor {number}") for number in range(3)),
+        )
+        begun += sum(result is True for result in results)
+        claimed += sum(len(result) for result in results if isinstance(result, list))
+        running = await lab.running()
+        assert len(running) == 2
+        for run_id in {*running, *queued}:
+            await lab.end(run_id)
+        again = await asyncio.gather(*(lab.begin(limits, f"executor {number}") for number in range(6)))
+        assert 1 <= sum(again) == len(await lab.running()) <= 2
+        begun += sum(again)
+        for run_id in await lab.running():
+            await lab.end(run_id)
+    assert begun >= 25
+    assert claimed >= 25

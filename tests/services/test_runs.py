@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from core.envelopes import Envelopes
 from core.errors import Conflict, Forbidden, IdempotencyConflict, NotFound, SynapseError, ValidationFailed
 from core.events import RunStarted
 from core.ids import new_id
@@ -16,11 +17,14 @@ from core.permissions import Role
 from core.principals import Principal
 from models import database
 from models.agents import Agent, AgentVersion
-from models.database import fetch, transaction
+from models.database import fetch, reading, transaction
 from models.runs import Run, RunStatus
 from models.threads import Message, Thread
+from models.writes import Writes
+from providers.catalogue import ModelName, ProviderName
 from services import runs
 from services.doorbell import Doorbell
+from services.provider_credentials import NewCredential, Seen, load, set_credential
 from services.runs import MAX_MESSAGE_BYTES, BusyPolicy, RunRequest
 from streaming.bus import Bus
 from tests.engine.lab import until
@@ -53,13 +57,13 @@ async def make_agent(workspace_id: UUID, **columns: Any) -> Agent:
     return agent
 
 
-async def make_version(agent: Agent, number: int, version_id: UUID) -> AgentVersion:
+async def make_version(agent: Agent, number: int, version_id: UUID, model: str = "scripted/echo") -> AgentVersion:
     return await AgentVersion.create(
         id=version_id,
         workspace_id=agent.workspace_id,
         agent_id=agent.id,
         number=number,
-        model="scripted/echo",
+        model=model,
         max_steps=1,
     )
 
@@ -294,3 +298,35 @@ async def test_a_run_is_started_though_executors_cannot_be_told(editor: Principa
     assert proxy.has_lost_answer
     assert (started.run.status, started.replayed) == (RunStatus.QUEUED, False)
     assert (await counts(editor.workspace_ids[0]))[0] == 1
+
+
+async def test_what_a_new_run_is_called_with_is_seen_as_it_would_be_looked_up(bus: Bus, pool: None) -> None:
+    admin, envelopes = await make_member(await make_workspace(), Role.ADMIN), Envelopes({"k": b"k" * 32})
+    [workspace_id] = admin.workspace_ids
+    for provider, name in ((ProviderName.OPENAI, "default"), (ProviderName.ANTHROPIC, "other.one")):
+        credential = NewCredential(workspace_id, provider, name, f"sk-of-{name}", "https://gateway.example.com/v1")
+        await set_credential(admin, envelopes, credential, allow_private_addresses=True)
+    seen: list[Seen] = []
+
+    async def begin(_run: Run, _writes: Writes, credential: Seen) -> bool:
+        seen.append(credential)
+        return False
+
+    doorbell, agent, found = Doorbell(), await make_agent(workspace_id), []
+    doorbell.answered_by("ada", lambda: True, begin)
+    models = ("openai/gpt-5", "openai:default/gpt-5", "openai:other/gpt-5", "anthropic:other.one/a:b/c", "ollama/x:y")
+    for number, model in enumerate(models, 2):
+        async with transaction([workspace_id]):
+            version = await make_version(agent, number, new_id(), model)
+        await runs.start(admin, bus, doorbell, RunRequest(agent.id, "Hello", agent_version_id=version.id))
+        name_parts = ModelName.parse(model)
+        assert name_parts is not None
+        key = (name_parts.provider, name_parts.credential)
+        found.append(await load(reading([workspace_id]), envelopes, workspace_id, key))
+        # No other key is answered from what was seen, and this one without a look.
+        assert await load(reading([]), envelopes, workspace_id, key, seen[-1]) == found[-1]
+        assert await load(reading([]), envelopes, new_id(), key, seen[-1]) is None
+        assert await load(reading([]), envelopes, workspace_id, (ProviderName.XAI, "default"), seen[-1]) is None
+    assert [credential.api_key if credential else None for credential in found] == [
+        *("sk-of-default", "sk-of-default", None, "sk-of-other.one", None)
+    ]

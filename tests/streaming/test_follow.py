@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from time import monotonic
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from core.errors import ValidationFailed
 from core.events import LoggedEvent, RunFinished, RunStarted, StepStarted, TextDelta, ToolCalled
-from models.database import open_connection, transaction
+from models.database import open_connection, reading, transaction
 from models.runs import Run
 from streaming import follow as following
 from streaming.bus import Bus
 from streaming.follow import follow
-from streaming.log import channel, publish
+from streaming.log import channel, publish, read
 from streaming.writer import EventLog, RunWriter
 from tests.servers.redis import RedisServer
 from tests.streaming.runs import (
@@ -167,8 +167,12 @@ async def test_only_deltas_wait_and_not_the_first(bus: Bus, run: Run, writer: Ru
 
 async def test_the_log_is_left_alone_when_a_delta_is_due(bus: Bus, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async with bus.subscribe(channel(run.id)) as subscription:
-        tail = following._Tail(bus, subscription, run.id, run.workspace_id, 0)
-        await tail.begin()
+        tail = following._Tail(bus, subscription, run.id, 0)
+
+        async def look(after: int, limit: int) -> tuple[UUID, list[LoggedEvent]]:
+            return run.workspace_id, await read(reading([run.workspace_id]), run.id, after, limit)
+
+        await tail.begin(look)
         assert [event.seq for event in await tail.next()] == [1]
         monkeypatch.setattr(following, "read", None)
         # Timers go off a little ahead of the clock.

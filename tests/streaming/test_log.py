@@ -16,7 +16,7 @@ from models.runs import Run
 from models.standing import SessionConnection
 from streaming.bus import Bus, Missed
 from streaming.codec import decode_events, storable
-from streaming.log import channel, insert_owned, last_seq, publish, read, standing_text
+from streaming.log import channel, insert_owned, last_seq, publish, read, read_with_run, standing_text
 from tests.engine.lab import until
 from tests.streaming.runs import insert_events, make_run, sha256_of, stored, take_over
 from tests.streaming.test_codec import BODIES
@@ -61,7 +61,25 @@ async def test_events_are_read_as_they_were_written(run: Run) -> None:
         assert await last_seq(connection, run.id) == 11
 
 
+async def test_a_run_and_its_events_are_found_together_as_apart(run: Run) -> None:
+    reader = reading([run.workspace_id])
+    later = datetime.now(UTC).replace(microsecond=0)
+    events = [event(run, 2), event(run, 3), LoggedEvent(run.id, 5, 4, later, None, TextDelta("4 5 "))]
+    await insert(run, *events)
+    for after, limit in ((-1, 100), (0, 2), (2, 100), (3, 1), (5, 100), (77, 100)):
+        found = await read_with_run(reader, run.id, after, limit)
+        assert found is not None
+        row, page = found
+        [alone] = await Run.read(reader, "WHERE id = $1", run.id)
+        assert page == await read(reader, run.id, after, limit)
+        assert {column: getattr(row, column) for column in Run.column_names()} == {
+            column: getattr(alone, column) for column in Run.column_names()
+        }
+    assert await read_with_run(reader, new_id(), 0, 100) is None
+
+
 async def test_another_workspace_sees_nothing_of_them(run: Run) -> None:
+    assert await read_with_run(reading([new_id()]), run.id, 0, 100) is None
     assert await read(reading([new_id()]), run.id, 0, 100) == []
     async with transaction([new_id()]) as connection:
         assert await last_seq(connection, run.id) == 0
@@ -76,6 +94,9 @@ async def test_whatever_happened_can_be_stored(run: Run, written: list[RunEventB
         if events:
             await insert_events(connection, run.workspace_id, events)
     assert await read(reading([run.workspace_id]), run.id, start, 10) == events
+    found = await read_with_run(reading([run.workspace_id]), run.id, start, 10)
+    assert found is not None
+    assert found[1] == events
 
 
 async def test_what_a_run_has_said_is_put_together_from_its_log(run: Run) -> None:
