@@ -15,6 +15,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from tortoise import connections
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.context import require_context
 from tortoise.exceptions import IntegrityError, OperationalError
 
 SHARED, LOG = "default", "log"
@@ -204,10 +205,12 @@ _tortoise_errors = _TortoiseErrors()
 
 def _client(pool_name: str) -> AsyncpgDBClient:
     """The way to a pool. Raises RuntimeError within a transaction."""
-    shared = connections.get(SHARED)
+    # As `connections` does, which takes as long again to find them.
+    known = require_context().connections
+    shared = known.get(SHARED)
     if isinstance(shared, TransactionWrapper):
         raise RuntimeError("This task is in a transaction already, and they do not nest.")
-    return cast(AsyncpgDBClient, shared if pool_name == SHARED else connections.get(pool_name))
+    return cast(AsyncpgDBClient, shared if pool_name == SHARED else known.get(pool_name))
 
 
 async def _pool_of(client: AsyncpgDBClient) -> "asyncpg.Pool[asyncpg.Record]":

@@ -9,6 +9,7 @@ is no such short way, and the caller is to go the long one.
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import repeat
 from operator import attrgetter
 from types import NoneType
 from typing import Any, NamedTuple
@@ -168,7 +169,7 @@ def answers_of(sources: Columns, leaves: Sequence[Leaf]) -> list[dict[str, Any]]
     """
     # Copies have room for all that comes.
     template: dict[str, Any] = dict.fromkeys([leaf.key for leaf in leaves])
-    answers = [template.copy() for _ in range(len(sources))]
+    answers = list(map(dict.copy, repeat(template, len(sources))))
     for leaf in leaves:
         key = leaf.key
         for answer, value in zip(answers, _values_of(sources, leaf), strict=True):
