@@ -101,6 +101,7 @@ class Document:
         number = id(operation)
         if number not in self._plans:
             self._plans[number] = None
+            # What is wrong with an operation is told when it is executed.
             with suppress(Exception):
                 self._plans[number] = Plan(self._schema, self.node, operation)
         return self._plans[number]

@@ -3,7 +3,8 @@
 graphql-core and Strawberry find out for each request anew what is to be done for each field, which takes longer than to
 do it. A plan knows which fields an object has, which of them are read and which are resolved, with which arguments, and
 what becomes of what they come to. It cannot fail in ways of its own: where something goes wrong, or is asked that no
-plan covers, graphql-core is to execute the query from the beginning, and tells the client what is wrong.
+plan covers, graphql-core is to execute the query from the beginning, and tells the client what is wrong. Resolvers of
+queries change nothing, so they can be called again; those that are no coroutine functions return what they find at once.
 """
 
 import asyncio
@@ -92,6 +93,7 @@ class _Object:
         return answer
 
     async def answer_later(self, source: Any, asked: Asked, path: Path | None) -> dict[str, Any]:
+        """All, where something has to be waited for."""
         answer = self.answer(source, asked, path)
         waiting = [field.answer_later(source, asked, path) for field in self._later]
         for field, value in zip(self._later, await _all(waiting), strict=True):
