@@ -4,7 +4,7 @@ graphql-core and Strawberry find out for each request anew what is to be done fo
 do it. A plan knows which fields an object has, which of them are read and which are resolved, with which arguments, and
 what becomes of what they come to. It cannot fail in ways of its own: where something goes wrong, or is asked that no
 plan covers, graphql-core is to execute the query from the beginning, and tells the client what is wrong. Resolvers of
-queries change nothing, so they can be called again; those that are no coroutine functions return what they find at once.
+queries change nothing, so they can be called again; those that are no coroutine functions wait for nothing.
 """
 
 import asyncio
