@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from asgi import create_app  # noqa: TID251 - the command line is an entry point too
 from commands.configuration import read_settings
 from commands.garbage import spare_what_is_loaded
+from commands.http_protocol import HttpProtocol
 from commands.signals import run_until_stopped
 from commands.terminal import CommandFailed
 from commands.websocket_protocol import Config, WebSocketProtocol
@@ -107,7 +108,7 @@ async def serving(app: Starlette, listener: socket.socket, settings: Settings) -
         app,
         settings.stalled_client_timeout_s,
         forwarded_allow_ips=settings.trusted_proxies,
-        http="httptools",
+        http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_max_size=MAX_BODY_BYTES,
         # A few kilobytes of it grow to a thousand times as much, message after message.

@@ -4,6 +4,7 @@
 ordered by time in indexes.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from uuid import UUID
 
@@ -46,6 +47,12 @@ def new_id() -> UUID:
 def encode(prefix: IdPrefix, uuid: UUID) -> str:
     """The public form of ``uuid`` as an object of kind ``prefix``."""
     return prefix + "_" + base32(uuid.bytes)
+
+
+def encode_all(prefix: IdPrefix, uuids: Iterable[UUID]) -> list[str]:
+    """As `encode`, of many objects of one kind."""
+    head = prefix + "_"
+    return [head + base32(uuid.bytes) for uuid in uuids]
 
 
 def parse(text: str) -> tuple[IdPrefix, UUID] | None:

@@ -22,7 +22,8 @@ class Reads:
 
     def __init__(self, make: Callable[[], Transaction], alone: Callable[[], Alone]) -> None:
         self._make = make
-        self._alone = alone
+        self._make_alone = alone
+        self._alone: Alone | None = None
         self._turns = asyncio.Lock()
         self._open: Transaction | None = None
         self._closed = False
@@ -55,7 +56,9 @@ class Reads:
         """
         async with self._turns:
             if self._open is None:
-                return await self._alone().records(sql, values, record_class)
+                if self._alone is None:
+                    self._alone = self._make_alone()
+                return await self._alone.records(sql, values, record_class)
         async with self.turn() as connection:
             return await connection.records(sql, values, record_class)
 

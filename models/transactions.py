@@ -5,8 +5,8 @@ fails or is cancelled, the connection is lost to the pool, and every later trans
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol, cast
@@ -15,6 +15,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from tortoise import connections
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.context import require_context
 from tortoise.exceptions import IntegrityError, OperationalError
 
 SHARED, LOG = "default", "log"
@@ -44,7 +45,7 @@ class Connection(TransactionWrapper):
         self.log.debug("%s: %s", sql, values)
         # Tasks that share the transaction take turns.
         async with self._lock:
-            with _tortoise_errors():
+            with _tortoise_errors:
                 return await self._connection.fetch(sql, *values, record_class=record_class)
 
 
@@ -156,7 +157,7 @@ async def lone_statement(
     client.log.debug("%s: %s", sql, values)
     lent = await (await _pool_of(client)).acquire()
     try:
-        with _tortoise_errors():
+        with _tortoise_errors:
             return await lent.fetch(sql, *values, record_class=record_class)
     finally:
         await _give_back(lent)
@@ -165,29 +166,51 @@ async def lone_statement(
 async def _give_back(lent: "PoolConnectionProxy[asyncpg.Record]") -> None:
     """As the pool's own ``release``, without the task that it makes for whoever is cancelled meanwhile, which takes
     longer than all else. There is nothing to wait for but the end of a statement that was cancelled; whoever is
-    cancelled once more then leaves a connection that is closed.
+    cancelled once more then leaves a connection that is closed. A connection with which all is well goes back at once.
     """
+    holder: Any = lent._holder
     connection = lent._con  # type: ignore[attr-defined]  # None where it was lost
-    if connection is not None:
-        connection._on_release()
-        await lent._holder.release(None)
+    if connection is None:
+        return
+    protocol = connection._protocol
+    if (
+        connection.is_closed()
+        or protocol.is_in_transaction()
+        or protocol._is_cancelling()
+        or protocol.queries_count >= holder._max_queries
+        or holder._generation != holder._pool._generation
+    ):
+        await holder.release(None)
+    else:
+        holder._release()
+        holder._setup_inactive_callback()
 
 
-@contextmanager
-def _tortoise_errors() -> Iterator[None]:
-    try:
-        yield
-    except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
-        raise OperationalError(error) from error
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise IntegrityError(error) from error
+class _TortoiseErrors:
+    """Makes errors of Tortoise's of the driver's."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, asyncpg.SyntaxOrAccessError | asyncpg.DataError):
+            raise OperationalError(error) from error
+        if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+            raise IntegrityError(error) from error
+
+
+_tortoise_errors = _TortoiseErrors()
 
 
 def _client(pool_name: str) -> AsyncpgDBClient:
     """The way to a pool. Raises RuntimeError within a transaction."""
-    if isinstance(connections.get(SHARED), TransactionWrapper):
+    # As `connections` does, which takes as long again to find them.
+    known = require_context().connections
+    shared = known.get(SHARED)
+    if isinstance(shared, TransactionWrapper):
         raise RuntimeError("This task is in a transaction already, and they do not nest.")
-    return cast(AsyncpgDBClient, connections.get(pool_name))
+    return cast(AsyncpgDBClient, shared if pool_name == SHARED else known.get(pool_name))
 
 
 async def _pool_of(client: AsyncpgDBClient) -> "asyncpg.Pool[asyncpg.Record]":

@@ -24,19 +24,35 @@ class Batch(Generic[K, V]):
 
     async def load(self, key: K) -> V | None:
         """The value of ``key``, or None where ``fetch`` found none."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._dispatch)
-        # Of its own: one reader that is cancelled must not cancel the others.
-        future: asyncio.Future[V | None] = loop.create_future()
-        self._waiting.setdefault(key, []).append(future)
+        if self._waiting:
+            return await self._future(key)
+        self._waiting[key] = []
+        try:
+            await asyncio.sleep(0)
+        except BaseException:
+            self._dispatch()
+            raise
+        if len(self._waiting) == 1 and not self._waiting[key]:
+            # Whoever is alone can do it without a task.
+            self._waiting = {}
+            return (await self._fetch([key])).get(key)
+        future = self._future(key)
+        self._dispatch()
         return await future
+
+    def _future(self, key: K) -> "asyncio.Future[V | None]":
+        # Of its own: one reader that is cancelled must not cancel the others.
+        future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(future)
+        return future
 
     def _dispatch(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        task = asyncio.create_task(self._settle(waiting))
-        self._fetching.add(task)
-        task.add_done_callback(self._fetching.discard)
+        waiting = {key: futures for key, futures in waiting.items() if futures}
+        if waiting:
+            task = asyncio.create_task(self._settle(waiting))
+            self._fetching.add(task)
+            task.add_done_callback(self._fetching.discard)
 
     async def _settle(self, waiting: dict[K, list["asyncio.Future[V | None]"]]) -> None:
         failure: Exception | None = None

@@ -1,6 +1,7 @@
 """GraphQL documents: parsed and validated within limits, and once only while they are among the recent ones."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from cachetools import LRUCache
@@ -22,6 +23,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from core.errors import CostExceeded
 from schema.measures import LIMITS, Measures, Measuring, size_of
+from schema.plans import Plan
 
 # Far beyond what people and generators write; text that is longer belongs into variables.
 MAX_CHARS = 400_000
@@ -36,9 +38,9 @@ MERGE_BUDGET = 10_000
 _MEASURED = 16
 
 # Room for several hundred documents such as applications send.
-CACHE_BYTES = 32_000_000
-# What a token takes in memory, with the node that it became a part of.
-_BYTES_PER_TOKEN = 600
+CACHE_BYTES = 64_000_000
+# What a token takes in memory, with the node that it became a part of, and its part of a plan.
+_BYTES_PER_TOKEN = 1_200
 # No document may drive out more than a twentieth of the others.
 _LARGEST_SHARE = 20
 
@@ -84,6 +86,7 @@ class Document:
         # For each operation the variables on which the sizes of its pages depend.
         self._sizing: dict[int, list[str]] = {}
         self._measured: LRUCache[Any, Measures] = LRUCache(_MEASURED)
+        self._plans: dict[int, Plan | None] = {}
 
     def check_limits(self) -> None:
         """Raises CostExceeded for limits that hold whatever the variables are."""
@@ -92,6 +95,16 @@ class Document:
         measuring = Measuring(self._schema, self._fragments, {})
         for operation in self.operations:
             measuring.measure(operation).check()
+
+    def plan(self, operation: OperationDefinitionNode) -> Plan | None:
+        """How to answer one of the document's operations; None where there is no plan for it."""
+        number = id(operation)
+        if number not in self._plans:
+            self._plans[number] = None
+            # What is wrong with an operation is told when it is executed.
+            with suppress(Exception):
+                self._plans[number] = Plan(self._schema, self.node, operation)
+        return self._plans[number]
 
     def measure(self, operation: OperationDefinitionNode, given: Mapping[str, Any]) -> Measures:
         """How much one of the document's operations asks for, with the variables that were ``given``."""

@@ -33,6 +33,7 @@ from resolvers.costs import charge
 from schema.documents import Documents, InvalidDocument
 from schema.errors import EXCEPTION_HANDLERS, publish
 from schema.executor import Executor
+from schema.plans import Plan
 from schema.scalars import SCALARS
 
 T = TypeVar("T")
@@ -209,17 +210,26 @@ class Schema(strawberry.Schema):
 
     async def _execute_operation(self, context: ExecutionContext, *args: Any) -> Any:
         """Queries and mutations, which may take so long and no longer; subscriptions are executed elsewhere."""
-        executing = super()._execute_operation(context, *args)
         limit_s = context.context.runtime.settings.operation_timeout_s
         if context.operation_type is OperationType.MUTATION:
-            return await _finish(executing, limit_s)
+            return await _finish(super()._execute_operation(context, *args), limit_s)
+        plan = self._plan_of(context)
         try:
             async with asyncio.timeout(limit_s) as limit, context.context.one_connection():
-                return await executing
+                if plan is not None:
+                    # Whatever goes wrong, graphql-core knows how to tell the client.
+                    with suppress(Exception):
+                        return CoreResult(await plan.answer(context.context, context.variables), None)
+                return await super()._execute_operation(context, *args)
         except TimeoutError:
             if not limit.expired():
                 raise
             raise OperationTimedOut("The query took too long. Ask for less at once.", round(limit_s * 1000)) from None
+
+    def _plan_of(self, context: ExecutionContext) -> Plan | None:
+        document = self.documents.find(context.query or "")
+        operation = get_operation_ast(document.node, context._provided_operation_name) if document else None
+        return document.plan(operation) if document and operation else None
 
     async def _handle_execution_result(
         self, context: ExecutionContext, result: Any, extensions_runner: SchemaExtensionsRunner, **options: Any

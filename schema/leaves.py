@@ -9,6 +9,7 @@ is no such short way, and the caller is to go the long one.
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import repeat
 from operator import attrgetter
 from types import NoneType
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 from graphql import (
     GraphQLEnumType,
     GraphQLID,
+    GraphQLLeafType,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -72,8 +74,12 @@ def _leaf_named(parent: GraphQLObjectType, name: str) -> Leaf | None:
     if not isinstance(field, StrawberryField) or not field.is_basic_field or definition.args or not is_leaf_type(kind):
         return None
     is_nullable = not isinstance(definition.type, GraphQLNonNull)
-    coerce = _Names(kind).__getitem__ if isinstance(kind, GraphQLEnumType) else kind.coerce_output_value
-    return Leaf(name, None, field.python_name, is_nullable, coerce)
+    return Leaf(name, None, field.python_name, is_nullable, coercion(kind))
+
+
+def coercion(kind: GraphQLLeafType) -> Callable[[Any], Any]:
+    """What makes answers of values of a scalar or an enum."""
+    return _Names(kind).__getitem__ if isinstance(kind, GraphQLEnumType) else kind.coerce_output_value
 
 
 class _Names(dict[Any, Any]):
@@ -161,7 +167,9 @@ def answers_of(sources: Columns, leaves: Sequence[Leaf]) -> list[dict[str, Any]]
 
     Leaf by leaf, not object by object: most of the work is then done without a step of the interpreter for each value.
     """
-    answers: list[dict[str, Any]] = [{} for _ in range(len(sources))]
+    # Copies have room for all that comes.
+    template: dict[str, Any] = dict.fromkeys([leaf.key for leaf in leaves])
+    answers = list(map(dict.copy, repeat(template, len(sources))))
     for leaf in leaves:
         key = leaf.key
         for answer, value in zip(answers, _values_of(sources, leaf), strict=True):

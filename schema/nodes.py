@@ -14,6 +14,7 @@ from core import ids
 from core.errors import ValidationFailed
 from core.ids import IdPrefix
 from models.base import Row
+from models.records import column_of, record_class
 from resolvers.pages import MAX_PAGE
 from schema.fields import field
 from schema.info import Info
@@ -112,8 +113,16 @@ class Nodes(Columns):
         return map(self.kind.of, self.rows)
 
     def values(self, attribute: str) -> list[Any]:
+        if attribute == "id":
+            return ids.encode_all(self.kind.prefix, self._column("id"))
         read = _reader(self.kind, attribute)  # type: ignore[arg-type]  # classes are hashable
-        return list(map(read, self.rows))
+        return self._column(attribute) if attribute not in self.kind.made else list(map(read, self.rows))
+
+    def _column(self, name: str) -> list[Any]:
+        table = self.kind.table
+        if table is not None and {*map(type, self.rows)} == {record_class(table)}:
+            return column_of(self.rows, table, name)
+        return list(map(attrgetter(name), self.rows))
 
 
 def node_of(row: Row) -> Any:

@@ -3,13 +3,13 @@
 import re
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.ids import new_id
 
 HEADER = "x-request-id"
+_NAME = HEADER.encode()
 # Whatever stands in the header is written to logs and sent back, so it is no more than a name.
 _SANE = re.compile(r"[A-Za-z0-9._:=+/@-]{1,200}")
 
@@ -24,14 +24,15 @@ class RequestIds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == _NAME), "")
         request_id = given if _SANE.fullmatch(given) else new_id().hex
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
+                others = [header for header in message.get("headers", ()) if header[0] != _NAME]
+                message["headers"] = [*others, (_NAME, request_id.encode("latin-1"))]
             await send(message)
 
         await self._app(scope, receive, send_with_id)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from types import NoneType
 from typing import Any, NewType
 
@@ -17,6 +18,7 @@ Long = NewType("Long", int)
 
 # Beyond it JavaScript's numbers are no longer exact.
 MAX_LONG = 2**53 - 1
+_ZONE = attrgetter("tzinfo")
 _DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,30})?")
 
 
@@ -36,7 +38,7 @@ def print_datetime(value: datetime) -> str:
 
 def are_utc(values: list[Any]) -> bool:
     """Whether these are moments in UTC, or None, and nothing else."""
-    return {*map(type, values)} <= {datetime, NoneType} and {value.tzinfo for value in values if value} <= {UTC}
+    return {*map(type, values)} <= {datetime, NoneType} and {*map(_ZONE, filter(None, values))} <= {UTC}
 
 
 def parse_datetime(value: object) -> datetime:

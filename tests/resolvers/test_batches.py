@@ -63,3 +63,26 @@ async def test_a_reader_that_is_cancelled_takes_nothing_from_the_others() -> Non
     assert await stays == 25
     with pytest.raises(asyncio.CancelledError):
         await gone
+
+
+async def test_the_first_reader_leaves_the_others_what_it_collected_when_it_is_cancelled() -> None:
+    squares = Squares()
+    batch = Batch(squares.fetch)
+    gone, *stay = [asyncio.create_task(batch.load(key)) for key in (5, 6, 7)]
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await asyncio.gather(*stay) == [36, 49]
+    assert squares.calls == [[6, 7]]
+
+
+async def test_whoever_is_alone_and_cancelled_leaves_room_for_the_next() -> None:
+    squares = Squares()
+    batch = Batch(squares.fetch)
+    for turns in (1, 2):
+        gone = asyncio.create_task(batch.load(5))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert await batch.load(2) == 4

@@ -37,8 +37,8 @@ async def test_attributes_are_those_of_the_row(kind: type[Node]) -> None:
     assert {"id", *kind.made} <= {field.python_name for field in fields}
     for name in [field.python_name for field in fields]:
         expected = encode(kind.prefix, row.id) if name == "id" else MADE[name] if name in kind.made else vars(row)[name]
-        [of_page] = Nodes(kind, [record]).values(name)
-        for value in (getattr(kind.of(row), name), getattr(kind.of(record), name), of_page):
+        of_pages = [value for rows in ([record], [row, record]) for value in Nodes(kind, rows).values(name)]
+        for value in (getattr(kind.of(row), name), getattr(kind.of(record), name), *of_pages):
             assert (value, type(value)) == (expected, type(expected)), name
 
 
