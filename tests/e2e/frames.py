@@ -80,13 +80,15 @@ class Wire:
         return json.loads(data)
 
     async def close_code(self) -> int:
-        """The code of the close frame that comes sooner or later; 1006 when the connection ends without one."""
+        """The code of the close frame that comes sooner or later, 1005 when it has none; 1006 when the connection ends
+        without one.
+        """
         try:
             async with asyncio.timeout(30):
                 while True:
                     opcode, data = await self.next_frame()
                     if opcode == Opcode.CLOSE:
-                        return int.from_bytes(data[:2], "big")
+                        return int.from_bytes(data[:2], "big") if data else 1005
         except (asyncio.IncompleteReadError, ConnectionError):
             return 1006
 

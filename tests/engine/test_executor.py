@@ -22,7 +22,7 @@ from providers.scripted import Script
 from services import claims
 from services.claims import Claim, Limits
 from services.doorbell import Doorbell
-from streaming.bus import Bus
+from streaming.bus import Bus, Missed
 from streaming.codec import decode_events
 from streaming.log import channel
 from tests.engine.lab import PATIENCE_S, STOP, Ending, Lab, execute_sql, executing, make_lab, saying, until
@@ -233,7 +233,8 @@ async def until_it_is_told(bus: Bus, run: Run, kind: type[RunEventBody]) -> None
     async with asyncio.timeout(PATIENCE_S), bus.subscribe(channel(run.id)) as told:
         while True:
             message = await told.get()
-            assert isinstance(message, bytes)
+            assert message is not None
+            assert not isinstance(message, Missed)
             if any(isinstance(event.body, kind) for event in decode_events(message)):
                 return
 
