@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
 
@@ -159,7 +161,13 @@ def event_of(run: RunRow, event: LoggedEvent) -> RunEvent:
 
 def _step_id(event: LoggedEvent) -> strawberry.ID:
     assert event.step_id is not None
-    return strawberry.ID(encode(IdPrefix.RUN_STEP, event.step_id))
+    return _id_of_step(event.step_id)
+
+
+@lru_cache(maxsize=4096)
+def _id_of_step(step_id: UUID) -> strawberry.ID:
+    """Each of a step's events has it."""
+    return strawberry.ID(encode(IdPrefix.RUN_STEP, step_id))
 
 
 def _run_then(run: RunRow, snapshot: dict[str, Any], seq: int) -> Run:
