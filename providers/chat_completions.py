@@ -105,6 +105,9 @@ class ChatCompletionsDecoder(AnswerDecoder):
             yield from self._finish()
             return
         chunk = parse_object(data)
+        if text := _plain_text(chunk):
+            yield TextDelta(text)
+            return
         if chunk.get("error"):
             raise failure_of_error(chunk["error"])
         if usage := object_of(chunk.get("usage")):
@@ -133,6 +136,21 @@ class ChatCompletionsDecoder(AnswerDecoder):
         if reason == "error":  # OpenRouter: the model's host failed
             raise ProviderFailed("The provider broke off its answer with an error.", retryable=True)
         self._reason = FINISH_REASONS.get(reason, FinishReason.STOP)
+
+
+def _plain_text(chunk: dict[str, Any]) -> str | None:
+    """The text of a chunk that brings nothing else, as nearly all do, found in the quickest way; None for any other."""
+    choices = chunk.get("choices")
+    if type(choices) is not list or len(choices) != 1 or chunk.get("usage") is not None or chunk.get("error"):
+        return None
+    choice = choices[0]
+    if type(choice) is not dict or choice.get("finish_reason") is not None:
+        return None
+    delta = choice.get("delta")
+    if type(delta) is not dict or len(delta) != 1:
+        return None
+    text = delta.get("content")
+    return text if type(text) is str and "\0" not in text else None
 
 
 def _content(content: Any) -> Iterator[ModelEvent]:

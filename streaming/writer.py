@@ -22,7 +22,7 @@ from models.database import Reader, is_transient
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
 from streaming.deltas import StandingText, grown
-from streaming.log import Ownership, insert_owned, last_seq, publish, standing_text
+from streaming.log import Ownership, insert_owned, last_seq, standing_text, tell
 from streaming.retry import retried
 
 ROOM_CHARS = 64 * 1024
@@ -146,7 +146,7 @@ class EventLog:
         return await retried(attempt, self._give_up_s)
 
     async def _settle(self, writer: "RunWriter") -> None:
-        await publish(self._bus, writer.in_flight)
+        await tell(self._bus, writer.run_id, writer.in_flight)
         writer.settle()
         del self._unsettled[writer]
         if writer.has_pending:

@@ -1,6 +1,7 @@
 """The chat-completions wire format, without sockets: bytes in, events out."""
 
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -289,6 +290,28 @@ def test_byte_by_byte_gives_the_same(reply: Reply) -> None:
 @given(st.lists(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
 def test_any_text_comes_through(tokens: list[str]) -> None:
     assert decode(text(*tokens).body) == [*map(TextDelta, tokens), STOPPED]
+
+
+VALUES = st.none() | st.sampled_from(["", "a", "b\0c", "stop", 0, 1, True, [], [{}], {}, {"a": 1}, ["text"]])
+DELTAS = VALUES | st.dictionaries(
+    st.sampled_from(["content", "refusal", "reasoning", "reasoning_content", "tool_calls", "other"]), VALUES, max_size=2
+)
+CHOICES = VALUES | st.fixed_dictionaries({"delta": DELTAS}, optional={"finish_reason": VALUES, "index": VALUES})
+CHUNKS = st.fixed_dictionaries(
+    {"choices": VALUES | st.lists(CHOICES, max_size=2)}, optional={"usage": VALUES, "error": VALUES, "id": VALUES}
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(CHUNKS, min_size=1, max_size=3))
+def test_chunks_of_text_alone_are_read_as_all_others(chunks: list[dict[str, Any]]) -> None:
+    long_way = deepcopy(chunks)
+    for one in long_way:
+        for choice in one["choices"] if isinstance(one["choices"], list) else ():
+            if isinstance(choice, dict) and isinstance(choice.get("delta"), dict):
+                # It says nothing, but the text is no longer alone.
+                choice["delta"]["role"] = "assistant"
+    assert outcome(map(event, chunks)) == outcome(map(event, long_way))
 
 
 @settings(deadline=None)  # the machine may be busy
