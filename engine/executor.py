@@ -45,6 +45,9 @@ MOST_LOST_WORKERS = 5
 # More are taken, some at a time, once half of these have begun.
 MOST_BEGINNING = 8
 
+# With more at hand a new run goes through the queue, of which one statement takes several.
+FEW_RUNS = 24
+
 _INTERNAL = Failure(ErrorCode.INTERNAL, "Something went wrong on our side; the run may be repeated.", retryable=True)
 _GIVEN_UP = Failure(
     ErrorCode.INTERNAL, f"The run was given up: {MOST_LOST_WORKERS} workers died executing it.", retryable=False
@@ -180,8 +183,9 @@ class Executor:
             self._wake.set()
 
     async def _begin_new(self, run: Run, writes: Writes, credential: Seen) -> bool:
-        """See `services.doorbell.Begin`: one run at a time, and while the queue needs no looking at."""
+        """See `services.doorbell.Begin`: one run at a time, where few are at hand and the queue needs no looking at."""
         stands_by = self._alive.is_set() and not (self._is_looking or self._claiming.done())
+        stands_by &= len(self._supervised) < FEW_RUNS
         if not stands_by or not self._queue_is_empty or self._is_writing or self._places <= 0:
             return False
         self._is_writing = True

@@ -78,8 +78,13 @@ class EventLog:
 
     def hurry(self) -> None:
         """Somebody waits for what is pending: gather no longer, unless there are many who might."""
-        if len(self._writers) <= FEW_WRITERS:
+        if self.is_quiet:
             self._awaited.set()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether few runs are written here, so that one of them may be waited for."""
+        return len(self._writers) <= FEW_WRITERS
 
     async def _store_for_ever(self) -> None:
         now = asyncio.get_running_loop().time
@@ -250,17 +255,17 @@ class RunWriter:
         await self._wait_until(lambda: self._stored_seq >= target)
 
     async def room(self) -> None:
-        """Wait while too much is pending, and after the first words until they are stored and for `HEAD_START_S`:
-        whoever appends at length calls it in between.
+        """Wait while too much is pending, and after the first words, where few runs are written, until they are stored
+        and for `HEAD_START_S`: whoever appends at length calls it in between.
 
         Raises:
             RunLost, LogUnavailable: as `flush`.
         """
-        are_first_words = self._stored_seq < self._first_word
-        if self._failure is None and self._pending_chars < ROOM_CHARS and not are_first_words:
+        awaited = self._first_word if self._stored_seq < self._first_word and self._log.is_quiet else 0
+        if self._failure is None and self._pending_chars < ROOM_CHARS and not awaited:
             return
-        await self._wait_until(lambda: self._pending_chars < ROOM_CHARS and self._stored_seq >= self._first_word)
-        if are_first_words:
+        await self._wait_until(lambda: self._pending_chars < ROOM_CHARS and self._stored_seq >= awaited)
+        if awaited:
             await asyncio.sleep(HEAD_START_S)
 
     def text_sha256(self) -> str:
