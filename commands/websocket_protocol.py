@@ -155,9 +155,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             await super().send(message)
 
     def flush(self) -> None:
-        """Send the texts that lie ready."""
-        if self._texts:
-            texts, self._texts = self._texts, []
+        """Send the texts that lie ready; nobody gets them once the connection is closing."""
+        texts, self._texts = self._texts, []
+        if texts and not self.transport.is_closing():
             self.transport.write(b"".join(texts))
 
     def _may_send_plainly(self) -> bool:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -156,3 +157,42 @@ async def test_to_a_peer_that_does_not_read_nothing_more_is_sent_until_it_does()
                 received.append(got[1].decode())
         await connection.send(frame(Opcode.CLOSE, b"\x03\xe8"))
     assert received == sent
+
+
+def test_a_connection_that_breaks_before_its_turn_to_send_keeps_no_other_from_sending() -> None:
+    """On uvloop, as the server runs: its transports refuse what comes after their end."""
+    made: list[WebSocketProtocol] = []
+    sends: list[Callable[[Any], Awaitable[None]]] = []
+
+    class Noted(WebSocketProtocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            made.append(self)
+
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        await accept(receive, send)
+        sends.append(send)
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    async def check() -> None:
+        failures: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        async with serving(app, Noted) as url, wire(url) as first, wire(url) as second:
+            for connection in (first, second):
+                await connection.shake_hands()
+            async with asyncio.timeout(30):
+                while len(sends) < 2:  # noqa: ASYNC110  # said by two tasks of the server
+                    await asyncio.sleep(0.01)
+                # It is gone for good in the course of this turn, at whose end both would send.
+                made[0].transport.abort()
+                for send in sends:
+                    await send(text("a"))
+                assert await second.next_frame() == (Opcode.TEXT, b"a")
+                await sends[1](text("b"))
+                assert await second.next_frame() == (Opcode.TEXT, b"b")
+            await second.send(frame(Opcode.CLOSE, b"\x03\xe8"))
+            first.abort()
+        assert not failures
+
+    uvloop.run(check())
