@@ -10,12 +10,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
+from commands.joined_transport import JoinedTransport
+
 CLOSE_TIMEOUT_S = 5.0
 """How long a peer has to take the close frame and to answer it."""
 
-
-LARGE_BYTES = 16 * 1024
-"""Texts of this size are worth a write of their own."""
 
 _TEXT = 0x80 | Opcode.TEXT
 _UP_TO_125, _UP_TO_16_BITS, _UP_TO_64_BITS = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
@@ -31,33 +30,12 @@ def text_frame(data: bytes) -> bytes:
     return _UP_TO_64_BITS.pack(_TEXT, 127, size) + data
 
 
-class Outbox:
-    """Connections that have texts to send, which go out at the end of the event loop's turn, right after one another: a
-    write costs most where it has to wake who reads it, and who reads several of them is woken once.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: list[WebSocketProtocol] = []
-
-    def add(self, connection: "WebSocketProtocol") -> None:
-        """Have its texts sent."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._waiting.append(connection)
-
-    def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for connection in waiting:
-            connection.flush()
-
-
 class Config(uvicorn.Config):
     """uvicorn's, and how long a client may take nothing of what is sent to it, in seconds."""
 
     def __init__(self, app: Any, stalled_client_timeout_s: float, **options: Any) -> None:
         super().__init__(app, **options)
         self.stalled_client_timeout_s = stalled_client_timeout_s
-        self.outbox = Outbox()
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -68,16 +46,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.close_timeout = CLOSE_TIMEOUT_S
-        # What the outbox is to send.
-        self._texts: list[bytes] = []
         self._late_pong: list[bytes] = []
         self._stall_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        joined: Any = JoinedTransport(transport)
+        super().connection_made(joined)
 
     def data_received(self, data: bytes) -> None:
         if self.conn.parser_exc is not None:
             return  # It failed, and reads on only to see the peer's end of it.
-        # Nothing may follow a close frame, with which this may be answered.
-        self.flush()
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             # The request could not be parsed. Its refusal lies ready, and uvicorn would never send it.
@@ -125,7 +103,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """The server stops: tell the peer to go on elsewhere."""
-        self.flush()
         if not self.handshake_complete:
             super().shutdown()
         elif self.conn.state is State.OPEN:
@@ -145,20 +122,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         text = message.get("text") if message["type"] == "websocket.send" and message.get("bytes") is None else None
         if text is not None and self._may_send_plainly():
-            if not self._texts:
-                self.config.outbox.add(self)
-            self._texts.append(text_frame(text.encode()))
-            if len(self._texts[-1]) > LARGE_BYTES:
-                self.flush()
+            self.transport.write(text_frame(text.encode()))
         else:
-            self.flush()
             await super().send(message)
-
-    def flush(self) -> None:
-        """Send the texts that lie ready; nobody gets them once the connection is closing."""
-        texts, self._texts = self._texts, []
-        if texts and not self.transport.is_closing():
-            self.transport.write(b"".join(texts))
 
     def _may_send_plainly(self) -> bool:
         """Whether all that is left to do for a text is to put it into a frame; the base class knows of the rest."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -92,3 +93,39 @@ async def test_it_is_what_uvicorn_writes(requests: list[bytes]) -> None:
     plain, joined = [await pieces_of(kind, *requests) for kind in (HttpToolsProtocol, HttpProtocol)]
     assert b"".join(filter(None, joined)) == b"".join(filter(None, plain))
     assert [None in plain, plain[-1] is None] == [None in joined, joined[-1] is None]
+
+
+def test_an_answer_to_a_client_who_has_just_left_is_dropped() -> None:
+    """On uvloop, as the server runs: its transports refuse what comes after their end."""
+    made: list[HttpProtocol] = []
+
+    class Noted(HttpProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            made.append(self)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            # As where the client has reset it.
+            super().connection_lost(ConnectionResetError())
+
+    async def leave(scope: Scope, receive: Receive, send: Send) -> None:
+        # It is gone for good in the course of this turn, at whose end the answer would be sent.
+        made[0].transport.abort()
+        await answer(scope, receive, send)
+
+    async def check() -> None:
+        failures: list[dict[str, Any]] = []
+        loop, state = asyncio.get_running_loop(), ServerState()
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        config = uvicorn.Config(leave, lifespan="off", log_config=None, access_log=False)
+        config.load()
+        async with await loop.create_server(lambda: Noted(config, state, {}), "127.0.0.1", 0) as listening:
+            reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+            writer.write(asking("/"))
+            async with asyncio.timeout(30):
+                assert await reader.read() == b""
+            writer.close()
+            await asyncio.sleep(0.05)
+        assert not failures
+
+    uvloop.run(check())
