@@ -35,8 +35,9 @@ def encode_body(body: RunEventBody) -> tuple[str, str]:
     return type(body).__name__, orjson.dumps(body).decode()
 
 
-def encode_rows(events: Sequence[tuple[LoggedEvent, int]]) -> str:
-    """Events, each with an epoch, as a JSON list of objects with the log's columns.
+def encode_rows(events: Sequence[tuple[LoggedEvent, int | None]]) -> str:
+    """Events, each with the epoch in which its run has to be, if that matters, as a JSON list of objects with the log's
+    columns.
 
     Raises:
         TypeError: as `encode_body`.

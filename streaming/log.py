@@ -18,17 +18,20 @@ from models.database import Reader, fetch, reading, write_log
 from models.runs import Run
 from models.writes import Writes
 from streaming.bus import Bus
-from streaming.codec import EventsMessage, decode_body, encode_body, encode_rows
+from streaming.codec import EventsMessage, decode_body, encode_rows
 from streaming.deltas import StandingText
 
 _COLUMNS = "run_id, seq, first_seq, workspace_id, step_id, type, payload, at"
 
+# What `encode_rows` wrote.
+_EVENTS = """
+SELECT * FROM json_to_recordset($1) AS event (
+    run_id uuid, epoch int, seq int, first_seq int, step_id uuid, type text, payload jsonb, at timestamptz
+)
+"""
 _INSERT = f"""
 INSERT INTO run_events ({_COLUMNS})
-SELECT run_id, seq, first_seq, $8, step_id, type, payload, at
-FROM unnest($1::uuid[], $2::int[], $3::int[], $4::uuid[], $5::text[], $6::jsonb[], $7::timestamptz[])
-    AS event (run_id, seq, first_seq, step_id, type, payload, at)
-WHERE true
+SELECT run_id, seq, first_seq, $2, step_id, type, payload, at FROM ({_EVENTS}) AS event WHERE true
 """
 
 # The share lock holds off whoever is about to raise the epoch until we committed, and waits for one who already did.
@@ -41,9 +44,7 @@ CROSS JOIN LATERAL (
 """
 _INSERT_OWNED = f"""
 WITH event AS (
-    SELECT * FROM json_to_recordset($1) AS event (
-        run_id uuid, epoch int, seq int, first_seq int, step_id uuid, type text, payload jsonb, at timestamptz
-    )
+    {_EVENTS}
 ), owned AS (
     {{owned}}
 ), written AS (
@@ -90,7 +91,7 @@ def write_events(writes: Writes, workspace_id: UUID, events: Sequence[LoggedEven
 
     Publish them after the commit.
     """
-    writes.add(_INSERT, *_columns(events), workspace_id)
+    writes.add(_INSERT, encode_rows([(event, None) for event in events]), workspace_id)
 
 
 async def insert_owned(
@@ -161,11 +162,3 @@ def _event(row: Mapping[str, Any]) -> LoggedEvent:
         step_id=row["step_id"],
         body=decode_body(row["type"], row["payload"]),
     )
-
-
-def _columns(events: Sequence[LoggedEvent]) -> list[list[object]]:
-    rows = [
-        (event.run_id, event.seq, event.first_seq, event.step_id, *encode_body(event.body), event.at)
-        for event in events
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
