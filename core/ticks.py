@@ -9,6 +9,10 @@ from math import ceil, floor
 
 TICK_S = 0.009
 """From one tick to the next."""
+FEW_STREAMS = 24
+"""So many streams of a process may each be served as soon as possible. With more, one or the other always has somebody
+waiting, and what is done for several at once costs less than what would be done for each.
+"""
 
 
 def nearest_tick(time_s: float) -> float:

@@ -11,6 +11,7 @@ import structlog
 
 from core.errors import ErrorCode, LogUnavailable, RunLost
 from core.settings import Settings
+from core.ticks import FEW_STREAMS
 from core.turns import Turns, Urgency
 from engine.agent_run import run_agent
 from engine.execution import Execution
@@ -44,9 +45,6 @@ MOST_LOST_WORKERS = 5
 # How many runs are begun at once: that costs most of all, and a burst of them must not hold up streams and requests.
 # More are taken, some at a time, once half of these have begun.
 MOST_BEGINNING = 8
-
-# With more at hand a new run goes through the queue, of which one statement takes several.
-FEW_RUNS = 24
 
 _INTERNAL = Failure(ErrorCode.INTERNAL, "Something went wrong on our side; the run may be repeated.", retryable=True)
 _GIVEN_UP = Failure(
@@ -185,7 +183,8 @@ class Executor:
     async def _begin_new(self, run: Run, writes: Writes, credential: Seen) -> bool:
         """See `services.doorbell.Begin`: one run at a time, where few are at hand and the queue needs no looking at."""
         stands_by = self._alive.is_set() and not (self._is_looking or self._claiming.done())
-        stands_by &= len(self._supervised) < FEW_RUNS
+        # With more at hand a new one goes through the queue, of which one statement takes several.
+        stands_by &= len(self._supervised) < FEW_STREAMS
         if not stands_by or not self._queue_is_empty or self._is_writing or self._places <= 0:
             return False
         self._is_writing = True

@@ -10,17 +10,16 @@ from typing import Protocol, cast
 
 import aiohttp
 
-from core.ticks import TICK_S, Ticks, next_tick
+from core.ticks import FEW_STREAMS, TICK_S, Ticks, next_tick
 
 REST_PER_ANSWER_S = 0.00025
 """How long an answer rests after each look at it, for each that is being read: the more there are, the more tokens are
 taken at once.
 """
-FEW_ANSWERS = 24
-"""With more of them it is not the time that ends a rest, but what comes next after it."""
 SHORTEST_REST_S = 3 * TICK_S
-"""With many answers: what comes earlier waits for what comes next. So a token of a steady stream waits for the next one
-and for no more, and a look is about as far from the one before as readers by default want pieces of text to be.
+"""With more than `FEW_STREAMS` it is not the time that ends a rest, but what comes next after it; what comes earlier
+waits for that. So a token of a steady stream waits for the next one and for no more, and a look is about as far from
+the one before as readers by default want pieces of text to be.
 """
 LONGEST_REST_S = 5 * TICK_S
 """What has come is looked at by then, even if nothing comes after it."""
@@ -58,7 +57,7 @@ class Intake(asyncio.Protocol):
 
     def rest(self) -> None:
         """What was let through has been dealt with: leave it at that for a moment."""
-        was_one_of_many, self._is_one_of_many = self._is_one_of_many, self._answers.busy > FEW_ANSWERS
+        was_one_of_many, self._is_one_of_many = self._is_one_of_many, self._answers.busy > FEW_STREAMS
         if not self._is_one_of_many:
             self._rests_until = self._clock() + self._answers.busy * REST_PER_ANSWER_S
         elif not was_one_of_many:

@@ -17,7 +17,7 @@ import structlog
 
 from core.errors import LogUnavailable, RunLost, SynapseError
 from core.events import LoggedEvent, ReasoningDelta, RunEventBody, TextDelta
-from core.ticks import TICK_S, nearest_tick
+from core.ticks import FEW_STREAMS, TICK_S, nearest_tick
 from models.database import Reader, is_transient
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
@@ -29,8 +29,6 @@ ROOM_CHARS = 64 * 1024
 """How much of one run may wait to be stored before `RunWriter.room` holds up who appends."""
 GATHER_S = TICK_S
 """From the beginning of one insert to that of the next, to the nearest tick: what comes meanwhile shares it."""
-FEW_WRITERS = 24
-"""Of more, one or the other always has somebody waiting."""
 HEAD_START_S = 0.003
 """How long the rest of an answer is left alone once its first words are stored: somebody is about to ask for them, who
 is to find an idle processor. The rest would be stored at the next tick, and readers get no more that soon."""
@@ -84,7 +82,7 @@ class EventLog:
     @property
     def is_quiet(self) -> bool:
         """Whether few runs are written here, so that one of them may be waited for."""
-        return len(self._writers) <= FEW_WRITERS
+        return len(self._writers) <= FEW_STREAMS
 
     async def _store_for_ever(self) -> None:
         now = asyncio.get_running_loop().time

@@ -29,13 +29,13 @@ async def provider(upstream: Upstream) -> AsyncIterator[OpenAICompatibleProvider
 @pytest.fixture(params=["one of few", "one of many"])
 def resting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rests as they are, or rather a little longer than for one answer alone."""
-    monkeypatch.setattr(intake, "FEW_ANSWERS", 1000 if request.param == "one of few" else 0)
+    monkeypatch.setattr(intake, "FEW_STREAMS", 1000 if request.param == "one of few" else 0)
     monkeypatch.setattr(intake, "REST_PER_ANSWER_S", 0.001)
 
 
 def rest_for(monkeypatch: pytest.MonkeyPatch, shortest_s: float, longest_s: float) -> None:
     """So long, as where answers are many."""
-    monkeypatch.setattr(intake, "FEW_ANSWERS", 0)
+    monkeypatch.setattr(intake, "FEW_STREAMS", 0)
     monkeypatch.setattr(intake, "SHORTEST_REST_S", shortest_s)
     monkeypatch.setattr(intake, "LONGEST_REST_S", longest_s)
 

@@ -84,7 +84,7 @@ async def test_deltas_come_as_they_are_sent(upstream: Upstream, provider: OpenAI
 
 def set_pauses(monkeypatch: pytest.MonkeyPatch, few: int, pause_s: float) -> None:
     """Those after each look at an answer, whether it is one of few or one of many."""
-    monkeypatch.setattr(intake, "FEW_ANSWERS", few)
+    monkeypatch.setattr(intake, "FEW_STREAMS", few)
     monkeypatch.setattr(intake, "REST_PER_ANSWER_S", pause_s)
     monkeypatch.setattr(intake, "SHORTEST_REST_S", pause_s)
     monkeypatch.setattr(intake, "LONGEST_REST_S", pause_s)
