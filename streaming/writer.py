@@ -21,7 +21,7 @@ from core.ticks import FEW_STREAMS, TICK_S, nearest_tick
 from models.database import Reader, is_transient
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
-from streaming.deltas import StandingText, grown
+from streaming.deltas import StandingText, grown, joined
 from streaming.log import Ownership, insert_owned, last_seq, standing_text, tell
 from streaming.retry import retried
 
@@ -240,6 +240,14 @@ class RunWriter:
                 # Somebody who has asked waits for the first word more than for any other.
                 self._log.hurry()
         self.text.add_body(body, step_id, self._last_seq)
+
+    def extend(self, bodies: Sequence[RunEventBody], step_id: UUID | None = None) -> None:
+        """As `append` for each of them; adjacent deltas cost as much as one.
+
+        Raises: as `append`.
+        """
+        for body in joined(bodies) if len(bodies) > 1 else bodies:
+            self.append(body, step_id)
 
     async def flush(self) -> None:
         """Wait until all that was appended is committed and published.
