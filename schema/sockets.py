@@ -41,7 +41,7 @@ TRY_AGAIN_LATER = 1013
 MAX_REASON_BYTES = 123
 MAX_OPERATIONS = 100
 # How many messages a socket sends at most before others have their turn.
-SENT_AT_ONCE = 8
+SENT_AT_ONCE = 32
 # How long an answer that is under way may take, once its caller may not go on.
 LAST_ANSWERS_S = 0.3
 

@@ -5,7 +5,7 @@ may cost time and never data, so the bus forgets rather than waits, and tells su
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
@@ -63,10 +63,15 @@ class Bus(Broadcast):
         Never fails for want of Redis, and waits for room in a short queue only. Around an outage messages may arrive
         twice, and those that no longer fit into the queue are ``dropped``.
         """
-        if isinstance(self._backend, MemoryBackend):
-            await self._deal(channel, message)
-        else:
-            await self._backend.publish(channel, bytes(message))
+        await self.publish_all([(channel, message)])
+
+    async def publish_all(self, messages: Iterable[tuple[str, Message]]) -> None:
+        """As `publish`, each of them to its channel."""
+        for channel, message in messages:
+            if not isinstance(self._backend, MemoryBackend):
+                await self._backend.publish(channel, bytes(message))
+            elif self._deal(channel, message):
+                await asyncio.sleep(0)
 
     @asynccontextmanager
     async def subscribe(self, channel: str) -> AsyncIterator[Subscription]:  # type: ignore[override]  # bytes, not Event
@@ -92,14 +97,15 @@ class Bus(Broadcast):
     async def _listener(self) -> None:
         while True:
             event = await self._backend.next_published()
-            await self._deal(event.channel, event.message)
+            if self._deal(event.channel, event.message):
+                await asyncio.sleep(0)
 
-    async def _deal(self, channel: str, message: Any) -> None:
+    def _deal(self, channel: str, message: Any) -> bool:
+        """Whether it is time to let subscribers have their turn."""
         for subscription in self._subscriptions.get(channel, ()):
             subscription.deliver(message)
         self._dealt += 1
-        if self._dealt % _BURST == 0:
-            await asyncio.sleep(0)
+        return self._dealt % _BURST == 0
 
 
 class MemoryBackend(BroadcastBackend):

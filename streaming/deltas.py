@@ -14,12 +14,17 @@ MAX_MERGED_CHARS = 256 * 1024
 
 def is_delta(event: LoggedEvent) -> bool:
     """Whether it is a stretch of text, which may be merged with its neighbours."""
-    return isinstance(event.body, TextDelta | ReasoningDelta)
+    kind = type(event.body)
+    return kind is TextDelta or kind is ReasoningDelta
 
 
 def text_chars(events: Iterable[LoggedEvent]) -> int:
     """How much text these events hold together, in characters."""
-    return sum(len(event.body.text) for event in events if isinstance(event.body, TextDelta | ReasoningDelta))
+    chars = 0
+    for event in events:
+        if is_delta(event):
+            chars += len(event.body.text)  # type: ignore[union-attr]
+    return chars
 
 
 def merge(earlier: LoggedEvent, later: LoggedEvent) -> LoggedEvent | None:

@@ -78,13 +78,12 @@ def channel(run_id: UUID) -> str:
 
 async def publish(bus: Bus, events: Sequence[LoggedEvent]) -> None:
     """Tell followers of events that are committed, one message for each stretch of the same run's."""
-    for run_id, of_run in groupby(events, key=lambda event: event.run_id):
-        await tell(bus, run_id, list(of_run))
+    await tell(bus, [(run_id, list(of_run)) for run_id, of_run in groupby(events, key=lambda event: event.run_id)])
 
 
-async def tell(bus: Bus, run_id: UUID, events: Sequence[LoggedEvent]) -> None:
-    """Tell followers of a run of adjacent events of it that are committed, by one message."""
-    await bus.publish(channel(run_id), EventsMessage(events))
+async def tell(bus: Bus, said: Iterable[tuple[UUID, Sequence[LoggedEvent]]]) -> None:
+    """Tell followers of runs of adjacent events of each that are committed, by one message for each run."""
+    await bus.publish_all([(channel(run_id), EventsMessage(events)) for run_id, events in said])
 
 
 def write_events(writes: Writes, workspace_id: UUID, events: Sequence[LoggedEvent]) -> None:

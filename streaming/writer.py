@@ -118,11 +118,10 @@ class EventLog:
                     self._drop(writer, _unavailable(error))
                 return
             left_out = {writer.ownership for writer in batch}
-        for writer in batch:
-            if left_out and writer.ownership in left_out:
+        for writer in batch if left_out else ():
+            if writer.ownership in left_out:
                 self._spawn(self._store_alone(writer))
-            else:
-                await self._settle(writer)
+        await self._settle([writer for writer in batch if not left_out or writer.ownership not in left_out])
 
     async def _store_alone(self, writer: "RunWriter") -> None:
         try:
@@ -133,7 +132,7 @@ class EventLog:
         if left_out:
             self._drop(writer, RunLost("Another process owns the run now."))
         else:
-            await self._settle(writer)
+            await self._settle([writer])
 
     async def _insert(self, batch: Sequence["RunWriter"], *, skip_locked: bool) -> set[Ownership]:
         """Insert what is in flight; what of it was left out, as its run is not owned or locked, is returned."""
@@ -148,12 +147,13 @@ class EventLog:
 
         return await retried(attempt, self._give_up_s)
 
-    async def _settle(self, writer: "RunWriter") -> None:
-        await tell(self._bus, writer.run_id, writer.in_flight)
-        writer.settle()
-        del self._unsettled[writer]
-        if writer.has_pending:
-            self.notice(writer)
+    async def _settle(self, writers: Sequence["RunWriter"]) -> None:
+        await tell(self._bus, [(writer.run_id, writer.in_flight) for writer in writers])
+        for writer in writers:
+            writer.settle()
+            del self._unsettled[writer]
+            if writer.has_pending:
+                self.notice(writer)
 
     def _drop(self, writer: "RunWriter", failure: SynapseError) -> None:
         _log.warning(
