@@ -6,6 +6,7 @@ ordered by time in indexes.
 
 from collections.abc import Iterable
 from enum import StrEnum
+from operator import attrgetter
 from uuid import UUID
 
 from typeid import TypeID
@@ -14,6 +15,8 @@ from typeid.errors import TypeIDException
 from uuid_utils.compat import uuid7
 
 from core.errors import NotFound
+
+_BYTES = attrgetter("bytes")
 
 
 class IdPrefix(StrEnum):
@@ -51,8 +54,7 @@ def encode(prefix: IdPrefix, uuid: UUID) -> str:
 
 def encode_all(prefix: IdPrefix, uuids: Iterable[UUID]) -> list[str]:
     """As `encode`, of many objects of one kind."""
-    head = prefix + "_"
-    return [head + base32(uuid.bytes) for uuid in uuids]
+    return list(map((prefix + "_").__add__, map(base32, map(_BYTES, uuids))))
 
 
 def parse(text: str) -> tuple[IdPrefix, UUID] | None:

@@ -116,7 +116,7 @@ class Columns(Iterable[Any]):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def values(self, attribute: str) -> list[Any]:
+    def values(self, attribute: str) -> Sequence[Any]:
         """What each of them has for it."""
 
 
@@ -137,12 +137,12 @@ class _Listed(Columns):
         return list(map(attrgetter(attribute), self._objects))
 
 
-def _are_text(values: list[Any]) -> bool:
+def _are_text(values: Sequence[Any]) -> bool:
     return {*map(type, values)} <= {str, NoneType}
 
 
 # By what coerces values: whether there is nothing to be done for a whole column of them.
-_STAYS: dict[Callable[[Any], Any], Callable[[list[Any]], bool]] = {
+_STAYS: dict[Callable[[Any], Any], Callable[[Sequence[Any]], bool]] = {
     GraphQLString.coerce_output_value: _are_text,
     GraphQLID.coerce_output_value: _are_text,
     print_datetime: are_utc,
@@ -177,7 +177,7 @@ def answers_of(sources: Columns, leaves: Sequence[Leaf]) -> list[dict[str, Any]]
     return answers
 
 
-def _values_of(sources: Columns, leaf: Leaf) -> list[Any]:
+def _values_of(sources: Columns, leaf: Leaf) -> Sequence[Any]:
     if leaf.typename is not None:
         return [leaf.typename] * len(sources)
     values = sources.values(leaf.attribute)
