@@ -14,7 +14,7 @@ from uuid import UUID
 
 from core.errors import ValidationFailed
 from models.base import Q, QuerySet, Row
-from models.children import children_by_parent, children_statement, count_by_parent
+from models.children import ChildrenStatement, children_by_parent, children_statement, count_by_parent
 from resolvers.context import Context
 
 MAX_PAGE = 100
@@ -136,7 +136,7 @@ class _Cut(Generic[RowT]):
 
 
 @lru_cache(maxsize=256)
-def _statement(cut: _Cut[RowT]) -> tuple[str, list[Any]]:
+def _statement(cut: _Cut[RowT]) -> ChildrenStatement:
     """That of a cut. First pages are asked for again and again; making it costs as much as all else but the rows."""
     order, rows = cut.listing.order, cut.listing.rows()
     for values, before in cut.bounds:

@@ -12,6 +12,7 @@ from graphql import (
     GraphQLError,
     GraphQLInputField,
     GraphQLInputObjectType,
+    OperationDefinitionNode,
     Undefined,
     get_operation_ast,
 )
@@ -92,14 +93,10 @@ class Schema(strawberry.Schema):
             return False
         return True
 
-    def asks_nothing(self, text: str | None, operation_name: str | None) -> bool:
-        """Whether a document that is known asks for names of the schema alone, which are the same for everybody."""
+    def known_operation(self, text: str | None, operation_name: str | None) -> OperationDefinitionNode | None:
+        """The operation that is asked for, if its document is known already."""
         document = self.documents.find(text or "")
-        operation = get_operation_ast(document.node, operation_name) if document else None
-        selections = operation.selection_set.selections if operation else ()
-        return bool(selections) and all(
-            isinstance(field, FieldNode) and field.name.value.startswith("__") for field in selections
-        )
+        return get_operation_ast(document.node, operation_name) if document else None
 
     def is_subscription(self, text: str | None, operation_name: str | None) -> bool:
         """Whether the operation that is asked for has many results; not so where none can be made out."""
@@ -245,6 +242,12 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log every error here, the expected ones too; `schema.errors` logs those that matter."""
+
+
+def asks_nothing(operation: OperationDefinitionNode) -> bool:
+    """Whether it asks for names of the schema alone, which are the same for everybody."""
+    selections = operation.selection_set.selections
+    return all(isinstance(field, FieldNode) and field.name.value.startswith("__") for field in selections)
 
 
 def _failed(error: Exception) -> CoreResult:
