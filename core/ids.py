@@ -6,7 +6,6 @@ ordered by time in indexes.
 
 from collections.abc import Iterable
 from enum import StrEnum
-from operator import attrgetter
 from uuid import UUID
 
 from typeid import TypeID
@@ -15,8 +14,6 @@ from typeid.errors import TypeIDException
 from uuid_utils.compat import uuid7
 
 from core.errors import NotFound
-
-_BYTES = attrgetter("bytes")
 
 
 class IdPrefix(StrEnum):
@@ -52,9 +49,9 @@ def encode(prefix: IdPrefix, uuid: UUID) -> str:
     return prefix + "_" + base32(uuid.bytes)
 
 
-def encode_all(prefix: IdPrefix, uuids: Iterable[UUID]) -> list[str]:
-    """As `encode`, of many objects of one kind."""
-    return list(map((prefix + "_").__add__, map(base32, map(_BYTES, uuids))))
+def encode_all(prefix: IdPrefix, uuids: Iterable[bytes]) -> list[str]:
+    """As `encode`, of many objects of one kind, by their 16 bytes."""
+    return list(map((prefix + "_").__add__, map(base32, uuids)))
 
 
 def parse(text: str) -> tuple[IdPrefix, UUID] | None:

@@ -73,7 +73,7 @@ class Page(Generic[RowT]):
     asked to.
     """
 
-    rows: list[RowT]
+    rows: Sequence[RowT]
     order: Order
     has_next: bool
     has_previous: bool
@@ -131,7 +131,7 @@ class _Cut(Generic[RowT]):
     bounds: tuple[tuple[tuple[Any, ...], bool], ...]
     columns: frozenset[str] | None
 
-    async def __call__(self, context: Context, parent_ids: Sequence[UUID]) -> Mapping[UUID, list[RowT]]:
+    async def __call__(self, context: Context, parent_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[RowT]]:
         return await children_by_parent(context.reader(), self.listing.table, _statement(self), parent_ids)
 
 
@@ -141,11 +141,10 @@ def _statement(cut: _Cut[RowT]) -> ChildrenStatement:
     order, rows = cut.listing.order, cut.listing.rows()
     for values, before in cut.bounds:
         rows = rows.filter(order.beyond(values, backwards=before))
-    if cut.columns is not None:
-        # Cursors and objects need these by themselves.
-        rows = rows.only(*sorted(cut.columns | {"id", *order.keys}))
+    # Cursors and objects need some by themselves.
+    columns = None if cut.columns is None else sorted(cut.columns | {"id", *order.keys})
     rows = rows.order_by(*order.sorting(backwards=cut.backwards)).limit(cut.size)
-    return children_statement(rows, cut.listing.parent)
+    return children_statement(rows, cut.listing.parent, columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,10 @@ class Columns(Iterable[Any]):
     def values(self, attribute: str) -> Sequence[Any]:
         """What each of them has for it."""
 
+    def moments(self, attribute: str) -> Sequence[str | None] | None:
+        """The same as `scalars.print_datetime` writes it, if that is to be had at once."""
+        return None
+
 
 class _Listed(Columns):
     """Those of a list, with nothing else in it."""
@@ -180,13 +184,14 @@ def answers_of(sources: Columns, leaves: Sequence[Leaf]) -> list[dict[str, Any]]
 def _values_of(sources: Columns, leaf: Leaf) -> Sequence[Any]:
     if leaf.typename is not None:
         return [leaf.typename] * len(sources)
-    values = sources.values(leaf.attribute)
+    printed = sources.moments(leaf.attribute) if leaf.coerce is print_datetime else None
+    values = sources.values(leaf.attribute) if printed is None else printed
     # Undefined, which stands for no value either, equals None.
     nulls = values.count(None)
     if nulls and not leaf.is_nullable:
         raise LongWay
     coerce, stays = leaf.coerce, _STAYS.get(leaf.coerce)
-    if stays and stays(values):
+    if printed is not None or (stays and stays(values)):
         return values
     if nulls:
         coerced = [None if value is None or value is Undefined else coerce(value) for value in values]

@@ -1,10 +1,10 @@
 """Objects with a globally unique id, what of them is read from rows, and how to find any of them by it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 from uuid import UUID
 
 import strawberry
@@ -13,6 +13,7 @@ from core import ids
 from core.errors import ValidationFailed
 from core.ids import IdPrefix
 from models.base import Row
+from models.columns import ColumnRows
 from models.records import columns_of, record_class
 from resolvers.pages import MAX_PAGE
 from schema.fields import field
@@ -114,14 +115,28 @@ class Nodes(Columns):
         return map(self.kind.of, self._rows)
 
     def values(self, attribute: str) -> Sequence[Any]:
-        column = self._columns.get(attribute)
-        if column is None or attribute in self.kind.made:
-            return list(map(_reader(self.kind, attribute), self._rows))  # type: ignore[arg-type]  # classes are hashable
-        return ids.encode_all(self.kind.prefix, column) if attribute == "id" else column
+        if attribute in self.kind.made:
+            return self._made(attribute)
+        if isinstance(self._rows, ColumnRows):
+            return self._ids(self._rows.keys()) if attribute == "id" else self._rows.column(attribute)
+        column = self._of_records.get(attribute)
+        if column is None:
+            return self._made(attribute)
+        return self._ids(map(attrgetter("bytes"), column)) if attribute == "id" else column
+
+    def moments(self, attribute: str) -> Sequence[str | None] | None:
+        of_columns = isinstance(self._rows, ColumnRows) and attribute not in self.kind.made
+        return cast(ColumnRows, self._rows).moments(attribute) if of_columns else None
+
+    def _made(self, attribute: str) -> list[Any]:
+        """Row by row."""
+        return list(map(_reader(self.kind, attribute), self._rows))  # type: ignore[arg-type]  # classes are hashable
+
+    def _ids(self, keys: Iterable[bytes]) -> list[str]:
+        return ids.encode_all(self.kind.prefix, keys)
 
     @cached_property
-    def _columns(self) -> Mapping[str, Sequence[Any]]:
-        """Those that can be had of all rows at once."""
+    def _of_records(self) -> Mapping[str, Sequence[Any]]:
         table = self.kind.table
         if table is None or {*map(type, self._rows)} != {record_class(table)}:
             return {}
