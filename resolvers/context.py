@@ -161,10 +161,11 @@ class Context:
         No reader is to wait for another one, nor for a transaction of its own besides: one would wait for itself, and
         the other for a connection, while all that the pool has wait for one more.
         """
+        presumed = self.presumption
         reads = self._reads = Reads(
             lambda: seen_by(self.require_principal()),
-            lambda: reading_as(self.require_principal()),
-            self.presumption.guard if self.presumption else None,
+            lambda: presumed.reader if presumed else reading_as(self.require_principal()),
+            presumed.guard if presumed else None,
         )
         try:
             yield

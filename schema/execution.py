@@ -207,10 +207,9 @@ class Schema(strawberry.Schema):
 
     async def _execute_operation(self, context: ExecutionContext, *args: Any) -> Any:
         """Queries and mutations, which may take so long and no longer; subscriptions are executed elsewhere."""
-        limit_s = context.context.runtime.settings.operation_timeout_s
-        if context.operation_type is OperationType.MUTATION:
+        limit_s, plan = context.context.runtime.settings.operation_timeout_s, self._plan_of(context)
+        if plan is None and context.operation_type is OperationType.MUTATION:
             return await _finish(super()._execute_operation(context, *args), limit_s)
-        plan = self._plan_of(context)
         try:
             async with asyncio.timeout(limit_s) as limit, context.context.one_connection():
                 if plan is not None:
@@ -233,7 +232,7 @@ class Schema(strawberry.Schema):
     ) -> ExecutionResult:
         """All results pass here, on every transport: extensions are not told of documents that fail to parse."""
         handled = await super()._handle_execution_result(context, result, extensions_runner, **options)
-        if (cost := context.context.cost) and context.operation_type is not OperationType.SUBSCRIPTION:
+        if (cost := context.context.cost) and not _is_subscription(context):
             told = {"requested": cost.requested, "remaining": cost.remaining}
             handled.extensions = {"cost": {**told, "restorePerSecond": cost.restore_per_second}}
         if handled.errors:
@@ -248,6 +247,12 @@ def asks_nothing(operation: OperationDefinitionNode) -> bool:
     """Whether it asks for names of the schema alone, which are the same for everybody."""
     selections = operation.selection_set.selections
     return all(isinstance(field, FieldNode) and field.name.value.startswith("__") for field in selections)
+
+
+def _is_subscription(context: ExecutionContext) -> bool:
+    # To find out of which type it is takes longer than to see which it may be.
+    subscription = OperationType.SUBSCRIPTION
+    return subscription in context.allowed_operations and context.operation_type is subscription
 
 
 def _failed(error: Exception) -> CoreResult:

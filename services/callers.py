@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from core.auth import AccessClaims
 from core.errors import Unauthenticated
 from core.principals import KeyProof, Principal
-from models.database import Guard
+from models.database import Alone, Guard, reading_as
 from services import principals, sessions
 
 # Some kilobyte each.
@@ -22,9 +22,12 @@ MOST_KNOWN = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Presumption:
-    """A caller with the rights that they had last; ``guard``: what finds out whether they still have just these."""
+    """A caller with the rights that they had last; ``guard``: what finds out whether they still have just these, when
+    ``reader`` reads as they do.
+    """
 
     principal: Principal
+    reader: Alone
     guard: Guard
 
 
@@ -40,7 +43,8 @@ class Callers:
             return await principals.load(proof)
         self._known.pop(proof, None)
         principal = await principals.load(proof)
-        self._known[proof] = Presumption(principal, sessions.guard_of(proof, principal.rights))
+        guard = sessions.guard_of(proof, principal.rights)
+        self._known[proof] = Presumption(principal, reading_as(principal), guard)
         return principal
 
     def presume(self, proof: AccessClaims | KeyProof) -> Presumption | None:
