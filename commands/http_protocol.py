@@ -23,3 +23,5 @@ class HttpProtocol(HttpToolsProtocol):
         # Its protocol makes one of its own.
         self.transport = self.transport.whole
         super().handle_websocket_upgrade()
+        # Nothing more comes here. The two refer to each other, and would be left to the collector of cycles.
+        self.parser: Any = None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from core.errors import ErrorCode, ProviderFailed, ProviderTimedOut, ToolFailed
-from core.events import FinishReason, ModelFinished, TokenUsage
+from core.events import FinishReason, TokenUsage
 from engine.execution import CancelRequested, Execution
 from engine.tally import Tally
 from models.llm_calls import LlmCall, LlmCallStatus
@@ -124,12 +124,10 @@ class Attempt:
     async def _read(self, provider: ModelProvider, execution: Execution, step: RunStep) -> None:
         self.tally.begin()
         try:
-            async with aclosing(provider.stream(self.request)) as events:
-                async for event in events:
-                    self.tally.count(event)
-                    if not isinstance(event, ModelFinished):
-                        execution.writer.append(event, step.id)
-                        await execution.writer.room()
+            async with aclosing(provider.stream(self.request)) as answer:
+                async for events in answer:
+                    execution.writer.extend(self.tally.count(events), step.id)
+                    await execution.writer.room()
         finally:
             self.tally.end()
 

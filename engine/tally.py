@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from json import dumps
 
-from core.events import ModelEvent, ModelFinished, TokenUsage, ToolCalled
+from core.events import ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage, ToolCalled
 from models.llm_calls import BYTES_PER_TOKEN, estimate_tokens
 from providers.port import ChatMessage
 
 MOST_BYTES_OF_TOKENS = 8
 """Deltas that are shorter on average are single tokens, of which texts in most languages have 3 to 6 bytes."""
 
+Said = TextDelta | ReasoningDelta | ToolCalled
 MOST_TOKENS = 1_000_000_000
 """No call has more; nor could the books hold what it costs."""
 
@@ -36,17 +37,23 @@ class Tally:
         """The provider is about to be asked."""
         self.started_at, self._began = datetime.now(UTC), time.perf_counter()
 
-    def count(self, event: ModelEvent) -> None:
-        if isinstance(event, ModelFinished):
-            self.finished = event
-            return
-        if isinstance(event, ToolCalled):
-            self.tools_called.append(event)
-        else:
-            self._deltas += 1
-            self._delta_bytes += len(event.text) if event.text.isascii() else len(event.text.encode(errors="replace"))
-        if self.time_to_first_token_ms is None:
+    def count(self, events: Sequence[ModelEvent]) -> list[Said]:
+        """Count what came next; what of it the model has said is returned."""
+        said: list[Said] = []
+        for event in events:
+            if isinstance(event, ModelFinished):
+                self.finished = event
+                continue
+            said.append(event)
+            if isinstance(event, ToolCalled):
+                self.tools_called.append(event)
+            else:
+                text = event.text
+                self._deltas += 1
+                self._delta_bytes += len(text) if text.isascii() else len(text.encode(errors="replace"))
+        if said and self.time_to_first_token_ms is None:
             self.time_to_first_token_ms = self._elapsed_ms()
+        return said
 
     def end(self) -> None:
         """The connection to the provider is closed."""

@@ -1,7 +1,6 @@
 """What the decoders of streamed answers have in common, whatever the format of their events."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 
 from core.errors import ProviderFailed
 from core.events import FinishReason, ModelEvent, ModelFinished, TokenUsage
@@ -16,8 +15,9 @@ _DOCUMENT_STARTS = (b"{", b"[", b"<", b'"')
 class AnswerDecoder(ABC):
     """Turns the body of one streamed answer, cut anywhere, into its events.
 
-    Feed it the bytes as they come, stop when it is ``done``, and ``close`` it when the body ends. ``complete`` says
-    that the model has finished, so that a connection that breaks from then on has cost at most the usage.
+    Feed it the bytes as they come, stop when it is ``done``, and ``close`` it when the body ends. It appends events to
+    a list of the caller's, where they stay if something fails behind them. ``complete`` says that the model has
+    finished, so that a connection that breaks from then on has cost at most the usage.
     """
 
     def __init__(self) -> None:
@@ -33,8 +33,8 @@ class AnswerDecoder(ABC):
     def complete(self) -> bool:
         return self._reason is not None
 
-    def feed(self, chunk: bytes) -> Iterator[ModelEvent]:
-        """Yield the events that ``chunk`` completes.
+    def feed(self, chunk: bytes, events: list[ModelEvent]) -> None:
+        """Append the events that ``chunk`` completes.
 
         Raises:
             ProviderFailed: an error object came, or something that is not this protocol.
@@ -47,10 +47,10 @@ class AnswerDecoder(ABC):
             return
         for data in self._sse.feed(chunk):
             if not self.done:
-                yield from self._take(data)
+                self._take(data, events)
 
-    def close(self) -> Iterator[ModelEvent]:
-        """The body is over: yield what is left, ``ModelFinished`` at the latest.
+    def close(self, events: list[ModelEvent]) -> None:
+        """The body is over: append what is left, ``ModelFinished`` at the latest.
 
         Raises:
             ProviderFailed: it ended before the model did, or was no event stream at all.
@@ -59,20 +59,20 @@ class AnswerDecoder(ABC):
             raise failure_of_document(bytes(self._document))
         for data in self._sse.close():
             if not self.done:
-                yield from self._take(data)
+                self._take(data, events)
         if not self.complete and not self.done:
             raise ProviderFailed("The provider's answer broke off.", retryable=True)
-        yield from self._finish()
+        self._finish(events)
 
     @abstractmethod
-    def _take(self, data: bytes) -> Iterator[ModelEvent]:
-        """The events in the data of one event of the stream."""
+    def _take(self, data: bytes, events: list[ModelEvent]) -> None:
+        """Append the events in the data of one event of the stream."""
 
-    def _finish(self) -> Iterator[ModelEvent]:
+    def _finish(self, events: list[ModelEvent]) -> None:
         """End the answer, once. Without a reason the provider's word that all is well stands for it."""
         if self.done:
             return
         self.done = True
         calls, reason = self._calls.finish(self._reason or FinishReason.STOP)
-        yield from calls
-        yield ModelFinished(reason, self._usage)
+        events += calls
+        events.append(ModelFinished(reason, self._usage))

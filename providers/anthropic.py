@@ -1,6 +1,6 @@
 """Anthropic, and whatever else speaks its messages."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from core.events import ModelEvent
 from providers.catalogue import ProviderName
@@ -32,7 +32,7 @@ class AnthropicProvider:
             connections=connections,
         )
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """See `providers.port.ModelProvider.stream`."""
         facts = model_facts().get(ProviderName.ANTHROPIC.model(request.model))
         most = facts.output_tokens if facts is not None else None

@@ -100,13 +100,13 @@ def _encode_message(message: ChatMessage) -> dict[str, Any]:
 class ChatCompletionsDecoder(AnswerDecoder):
     """Of chunks of a chat completion, up to ``[DONE]``."""
 
-    def _take(self, data: bytes) -> Iterator[ModelEvent]:
+    def _take(self, data: bytes, events: list[ModelEvent]) -> None:
         if data == b"[DONE]":
-            yield from self._finish()
+            self._finish(events)
             return
         chunk = parse_object(data)
         if text := _plain_text(chunk):
-            yield TextDelta(text)
+            events.append(TextDelta(text))
             return
         if chunk.get("error"):
             raise failure_of_error(chunk["error"])
@@ -115,8 +115,8 @@ class ChatCompletionsDecoder(AnswerDecoder):
         for choice in objects_of(chunk.get("choices"))[:1]:
             delta = object_of(choice.get("delta"))
             if reasoning := text_of(delta.get("reasoning_content") or delta.get("reasoning")):
-                yield ReasoningDelta(reasoning)
-            yield from _content(delta.get("content") or delta.get("refusal"))
+                events.append(ReasoningDelta(reasoning))
+            events.extend(_content(delta.get("content") or delta.get("refusal")))
             for call in objects_of(delta.get("tool_calls")):
                 self._take_call(call, completion_id=text_of(chunk.get("id")))
             if reason := text_of(choice.get("finish_reason")):

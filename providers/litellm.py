@@ -8,7 +8,7 @@ import asyncio
 import importlib
 import logging
 import os
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import cache
@@ -189,7 +189,7 @@ class LiteLLMProvider:
         self._credential = credential
         self._idle_timeout_s = idle_timeout_s
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """See `providers.port.ModelProvider.stream`."""
         await self._litellm.warm_up()
         answer, chunks = _Answer(), None
@@ -199,11 +199,10 @@ class LiteLLMProvider:
                 with self._litellm.guarding():
                     chunks, responses = await self._begin(request)
             while answer.reason is None and (chunk := await self._next(chunks)) is not None:
-                for event in answer.take(chunk):
-                    yield event
+                if events := list(answer.take(chunk)):
+                    yield events
             usage = _usage(chunks.chunks) or await self._late_usage(chunks)
-            for event in answer.finish(chunks, usage):
-                yield event
+            yield list(answer.finish(chunks, usage))
         except Exception as error:
             raise failure_of_exception(error, self._credential.api_key) from None
         finally:

@@ -8,7 +8,7 @@ import importlib.util
 import secrets
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,15 +65,15 @@ class LocalProvider:
         child = _started(self._starting)
         return child.process.pid if child else None
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """See `providers.port.ModelProvider.stream`."""
         limit = min(request.max_output_tokens or MAX_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS)
         # Waiting here rather than in the child, where it would count as the provider's silence.
         async with self._slots:
             child = await self._child()
-            async with aclosing(child.adapter.stream(replace(request, max_output_tokens=limit))) as events:
-                async for event in events:
-                    yield event
+            async with aclosing(child.adapter.stream(replace(request, max_output_tokens=limit))) as answer:
+                async for events in answer:
+                    yield events
 
     async def aclose(self) -> None:
         """Stop the child process, if one runs."""

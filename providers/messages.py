@@ -89,7 +89,7 @@ class MessagesDecoder(AnswerDecoder):
         # The latest of each, as they are told again and grow.
         self._counts: dict[str, int] = {}
 
-    def _take(self, data: bytes) -> Iterator[ModelEvent]:
+    def _take(self, data: bytes, events: list[ModelEvent]) -> None:
         event = parse_object(data)
         match event.get("type"):
             case "message_start":
@@ -97,15 +97,15 @@ class MessagesDecoder(AnswerDecoder):
                 self._message_id = text_of(message.get("id"))
                 self._count(message.get("usage"))
             case "content_block_start":
-                yield from self._start_block(count_of(event.get("index")), object_of(event.get("content_block")))
+                events.extend(self._start_block(count_of(event.get("index")), object_of(event.get("content_block"))))
             case "content_block_delta":
-                yield from self._take_delta(count_of(event.get("index")), object_of(event.get("delta")))
+                events.extend(self._take_delta(count_of(event.get("index")), object_of(event.get("delta"))))
             case "message_delta":
                 self._count(event.get("usage"))
                 if reason := text_of(object_of(event.get("delta")).get("stop_reason")):
                     self._reason = self._finish_reason(reason)
             case "message_stop":
-                yield from self._finish()
+                self._finish(events)
             case "error":
                 raise failure_of_error(event.get("error"))
 

@@ -1,6 +1,6 @@
 """Any endpoint that speaks OpenAI's chat-completions stream."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from core.events import ModelEvent
 from providers.chat_completions import OWN_DIALECTS, USUAL_DIALECT, ChatCompletionsDecoder, encode_request
@@ -33,7 +33,7 @@ class OpenAICompatibleProvider:
             connections=connections,
         )
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """See `providers.port.ModelProvider.stream`."""
         return self._endpoint.stream(encode_request(request, self._dialect), ChatCompletionsDecoder())
 

@@ -49,8 +49,8 @@ class ModelRequest:
 class ModelProvider(Protocol):
     """An adapter to one provider."""
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        """Make the call and yield its events as they arrive; the last one is ``ModelFinished``.
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        """Make the call and yield its events as they arrive, one or more at a time; the last one is ``ModelFinished``.
 
         Closing the generator (``aclose``) or cancelling its reader closes the connection to the provider before it
         returns, so that the provider stops generating, and billing.

@@ -27,7 +27,7 @@ class ScriptedProvider:
     def __init__(self, scripts: Mapping[str, Script] | None = None) -> None:
         self._scripts: Mapping[str, Script] = {} if scripts is None else scripts
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """See `providers.port.ModelProvider.stream`. A script without ``ModelFinished`` ends like a lost connection."""
         script = echo if request.model == ECHO_MODEL else self._scripts.get(request.model)
         if script is None:
@@ -35,7 +35,7 @@ class ScriptedProvider:
         events = _perform(script) if isinstance(script, Sequence) else script(request)
         async with aclosing(events):
             async for event in events:
-                yield event
+                yield [event]
                 if isinstance(event, ModelFinished):
                     return
         raise ProviderFailed("The provider's answer broke off.", retryable=True)

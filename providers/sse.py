@@ -3,8 +3,6 @@
 Model providers use only the ``data`` field, so the others (``event``, ``id``, ``retry``) and comments are dropped.
 """
 
-from collections.abc import Iterator
-
 from core.errors import ProviderFailed
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
@@ -19,42 +17,36 @@ class EventStreamDecoder:
         self._pending_bytes = 0
         self._after_carriage_return = False
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the data of each event that ``chunk`` completes, its lines joined by newlines.
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The data of each event that ``chunk`` completes, its lines joined by newlines.
 
         Raises:
             ProviderFailed: one event is larger than ``MAX_EVENT_BYTES``.
         """
         if self._after_carriage_return and chunk.startswith(b"\n"):  # the second half of a CRLF
             chunk = chunk[1:]
+        completed: list[bytes] = []
         if not chunk:
-            return
+            return completed
         self._after_carriage_return = chunk.endswith(b"\r")
         self._pending_bytes += len(chunk)
         lines = (self._line_start + chunk).splitlines()
         self._line_start = b"" if chunk.endswith((b"\r", b"\n")) else lines.pop()
+        data = self._data
         for line in lines:
-            if line:
-                self._take(line)
-            else:
-                yield from self._dispatch()
-        if self._pending_bytes > MAX_EVENT_BYTES:
+            if not line:
+                self._pending_bytes = 0
+                if data:
+                    completed.append(b"\n".join(data))
+                    data.clear()
+            elif line.startswith(b"data:"):
+                data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
+        # What came before the one without end is told first.
+        if self._pending_bytes > MAX_EVENT_BYTES and not completed:
             raise ProviderFailed("The provider sent an event without end.", retryable=False)
+        return completed
 
-    def close(self) -> Iterator[bytes]:
-        """The body is over: yield a last event that lacks its blank line, as careless servers send it."""
-        if self._line_start:
-            self._take(self._line_start)
-            self._line_start = b""
-        yield from self._dispatch()
-
-    def _take(self, line: bytes) -> None:
-        if line.startswith(b"data:"):
-            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-
-    def _dispatch(self) -> Iterator[bytes]:
-        self._pending_bytes = 0
-        if self._data:
-            data = b"\n".join(self._data)
-            self._data.clear()
-            yield data
+    def close(self) -> list[bytes]:
+        """The body is over: a last event that lacks its blank line, as careless servers send it, or none."""
+        self._after_carriage_return = False
+        return self.feed(b"\n\n" if self._line_start else b"\n")

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
@@ -46,30 +46,39 @@ class StreamingEndpoint:
         # `connect` holds for finding the address, too.
         self._timeout = aiohttp.ClientTimeout(connect=CONNECT_TIMEOUT_S, sock_read=idle_timeout_s)
 
-    async def stream(self, body: bytes, decoder: AnswerDecoder) -> AsyncGenerator[ModelEvent, None]:
+    async def stream(self, body: bytes, decoder: AnswerDecoder) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """Post ``body`` and yield the answer's events; see `providers.port.ModelProvider.stream`."""
         with _provider_failures(self._api_key):
             async with self._answer(body) as response:
                 with _Body(response, self._idle_timeout_s, self._connections) as answer:
-                    try:
-                        while not decoder.done and (chunk := await answer.next()):
-                            said_something = False
-                            for event in decoder.feed(chunk):
-                                said_something = True
-                                yield event
-                            if said_something and not decoder.done:
-                                answer.rest()
-                    except (aiohttp.ClientError, TimeoutError):
-                        if not decoder.complete:
-                            raise
-                for event in decoder.close():
-                    yield event
+                    while not decoder.done:
+                        events: list[ModelEvent] = []
+                        try:
+                            await self._read(answer, decoder, events)
+                        finally:  # What came before a failure is told first.
+                            if events:
+                                yield events
+                        if events and not decoder.done:
+                            answer.rest()
                 await _await_end_of_body(response)
 
     async def aclose(self) -> None:
         """Close its own connections. A stream still being read fails as if its connection broke."""
         if self._owns_connections:
             await self._connections.aclose()
+
+    async def _read(self, answer: "_Body", decoder: AnswerDecoder, events: list[ModelEvent]) -> None:
+        """Append the events of what comes next."""
+        try:
+            chunk = await answer.next()
+        except (aiohttp.ClientError, TimeoutError):
+            if not decoder.complete:
+                raise
+            chunk = b""
+        if chunk:
+            decoder.feed(chunk, events)
+        else:
+            decoder.close(events)
 
     @asynccontextmanager
     async def _answer(self, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:

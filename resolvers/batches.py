@@ -22,6 +22,11 @@ class Batch(Generic[K, V]):
         self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._fetching: set[asyncio.Task[None]] = set()
 
+    @property
+    def is_gathering(self) -> bool:
+        """Whether there are keys that are not being fetched yet."""
+        return bool(self._waiting)
+
     async def load(self, key: K) -> V | None:
         """The value of ``key``, or None where ``fetch`` found none."""
         if self._waiting:
@@ -76,6 +81,12 @@ class Batches:
     def __init__(self) -> None:
         self._by_name: dict[Hashable, Batch[Any, Any]] = {}
 
-    def get(self, name: Hashable, fetch: Fetch[K, V]) -> Batch[K, V]:
-        """The batch called ``name``, which ``fetch`` serves."""
-        return self._by_name.setdefault(name, Batch(fetch))
+    async def load(self, name: Hashable, fetch: Fetch[K, V], key: K) -> V | None:
+        """The value of ``key`` in the batch called ``name``, which ``fetch`` serves."""
+        batch = self._by_name.setdefault(name, Batch(fetch))
+        try:
+            return await batch.load(key)
+        finally:
+            # What fetches most often refers to the operation, and that to what is kept here: a cycle.
+            if not batch.is_gathering and self._by_name.get(name) is batch:
+                del self._by_name[name]

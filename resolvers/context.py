@@ -175,7 +175,7 @@ class Context:
 
     async def find(self, table: type[RowT], key: UUID) -> RowT | None:
         """The row with this id, read in one batch with its like; None when the caller may not see it."""
-        return await self._batches.get(table, partial(self._rows_by_id, table)).load(key)
+        return await self._batches.load(table, partial(self._rows_by_id, table), key)
 
     async def get(self, table: type[RowT], key: UUID) -> RowT:
         """As ``find``, but raises NotFound."""
@@ -186,7 +186,7 @@ class Context:
 
     async def batch(self, fetch: Callable[["Context", Sequence[K]], Awaitable[Mapping[K, V]]], key: K) -> V | None:
         """What ``fetch`` finds for ``key``: a module-level function, called once for all keys asked for together."""
-        return await self._batches.get(fetch, partial(fetch, self)).load(key)
+        return await self._batches.load(fetch, partial(fetch, self), key)
 
     async def _rows_by_id(self, table: type[RowT], keys: Sequence[UUID]) -> Mapping[UUID, RowT]:
         return {row.id: row for row in await table.read(self.reader(), "WHERE id = ANY($1)", list(keys))}

@@ -33,6 +33,7 @@ from core.errors import OperationTimedOut, SynapseError, ValidationFailed
 from resolvers.costs import charge
 from schema.documents import Documents, InvalidDocument
 from schema.errors import EXCEPTION_HANDLERS, publish
+from schema.event_encoder import EventEncoder
 from schema.executor import Executor
 from schema.plans import Plan
 from schema.scalars import SCALARS
@@ -164,10 +165,11 @@ class Schema(strawberry.Schema):
             yield await self._handle_execution_result(context, begun, runner)
             return
         executor, events = begun
+        encoder = EventEncoder(executor)
         try:
             async with aclosing(events):
                 async for event in events:
-                    data = executor.encoder.encode(event)
+                    data = encoder.encode(event)
                     if data is not None:
                         yield ExecutionResult(data, None)
                     else:

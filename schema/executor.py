@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import suppress
-from functools import cached_property
 from typing import Any, cast
 
 from graphql import (
@@ -10,6 +9,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    GraphQLResolveInfoHelpers,
     GraphQLSchema,
     create_source_event_stream,
     execute_subscription_event,
@@ -22,7 +22,6 @@ from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from resolvers.context import Context
-from schema.event_encoder import EventEncoder
 from schema.leaves import Leaf, LongWay, answers_of, columns_of, leaf_of, value_of
 
 
@@ -55,10 +54,14 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         # By the id of a selected field: that, kept so that its id remains its own, and how to answer it as a leaf.
         self._leaves: dict[int, tuple[object, Leaf | None]] = {}
 
-    @cached_property
-    def encoder(self) -> EventEncoder:
-        """The short way to the answers to a subscription's events."""
-        return EventEncoder(self)
+    @property
+    def async_helpers(self) -> GraphQLResolveInfoHelpers:
+        """Made for who asks. The base class would keep them, and they it: a cycle for each operation."""
+        return GraphQLResolveInfoHelpers(gather=self.gather_async_work, track=self.track_async_work)
+
+    @async_helpers.setter
+    def async_helpers(self, _: GraphQLResolveInfoHelpers) -> None:
+        pass
 
     async def events(self) -> AsyncIterator[Any] | ExecutionResult:
         """The events of a subscription, as its resolver yields them; or the errors that keep it from beginning."""

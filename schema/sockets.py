@@ -193,6 +193,8 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
             self.user = None
         if self.watcher:
             self.watcher.cancel()
+            # It keeps where it was when it was cancelled, and so this socket: a cycle, for a collector to find.
+            self.watcher = None
         for task in self._running:
             task.cancel()
         await super().shutdown()

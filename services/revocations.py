@@ -121,8 +121,9 @@ class Watch:
         Raises:
             Unauthenticated: their session has ended, their token or key has expired, or the key was revoked.
         """
+        life = asyncio.timeout(_seconds_until(self._principal.expires_at))
         try:
-            async with asyncio.timeout(_seconds_until(self._principal.expires_at)) as life:
+            async with life:
                 while True:
                     self._told.clear()
                     before, self._principal = self._principal, await retried(self._find, GIVE_UP_S)
@@ -133,6 +134,9 @@ class Watch:
             if not life.expired():
                 raise
             raise Unauthenticated(self._principal.expiry) from None
+        finally:
+            # A task that is cancelled here keeps this frame, and the time-out the task: a cycle.
+            del life
 
     async def _find(self, _again: bool) -> Principal:
         return await self.find()

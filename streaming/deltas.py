@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
-from itertools import chain
+from itertools import compress, groupby
 from uuid import UUID
 
 from core.events import LoggedEvent, ReasoningDelta, RunEventBody, RunRewound, TextDelta
@@ -44,6 +44,18 @@ def grown(delta: LoggedEvent, body: RunEventBody, step_id: UUID | None, seq: int
     return None
 
 
+def joined(bodies: Iterable[RunEventBody]) -> list[RunEventBody]:
+    """The same with stretches of text of one kind as one, or as few as hold `MAX_MERGED_CHARS` each."""
+    result: list[RunEventBody] = []
+    for kind, alike in groupby(bodies, type):
+        if kind is TextDelta or kind is ReasoningDelta:
+            text = "".join([body.text for body in alike])  # type: ignore[union-attr]
+            result += [kind(text[at : at + MAX_MERGED_CHARS]) for at in range(0, len(text), MAX_MERGED_CHARS)]
+        else:
+            result += alike
+    return result
+
+
 def extend(events: list[LoggedEvent], more: Iterable[LoggedEvent]) -> None:
     """Add ``more`` at the end of ``events``, merging adjacent deltas."""
     for event in more:
@@ -59,7 +71,11 @@ class StandingText:
 
     def __init__(self, events: Iterable[LoggedEvent] = ()) -> None:
         """``events``: the log's, in order; only text deltas and rewinds matter."""
-        self._pieces: list[tuple[int, UUID | None, list[str]]] = []
+        # What belongs together stands in the same place of each. Objects for that would be many, and live long, which
+        # sets off Python's collector of cycles.
+        self._seqs: list[int] = []
+        self._step_ids: list[UUID | None] = []
+        self._texts: list[str] = []
         for event in events:
             self.add(event)
 
@@ -70,18 +86,20 @@ class StandingText:
     def add_body(self, body: RunEventBody, step_id: UUID | None, seq: int) -> None:
         """Take what an event says into account. Pieces of a delta that is still growing share one ``seq``."""
         if type(body) is TextDelta:
-            newest = self._pieces[-1] if self._pieces else None
-            if newest is not None and newest[0] == seq and newest[1] is step_id:
-                newest[2].append(body.text)
-            else:
-                self._pieces.append((seq, step_id, [body.text]))
+            self._seqs.append(seq)
+            self._step_ids.append(step_id)
+            self._texts.append(body.text)
         elif isinstance(body, RunRewound):
-            self._pieces = [piece for piece in self._pieces if piece[1] != step_id or piece[0] <= body.to_seq]
+            places = zip(self._seqs, self._step_ids, strict=True)
+            stand = [said_in != step_id or said_as <= body.to_seq for said_as, said_in in places]
+            self._seqs = list(compress(self._seqs, stand))
+            self._step_ids = list(compress(self._step_ids, stand))
+            self._texts = list(compress(self._texts, stand))
 
     def of_step(self, step_id: UUID) -> str:
         """What the model said in that step."""
-        return "".join(chain.from_iterable(texts for _, said_in, texts in self._pieces if said_in == step_id))
+        return "".join(compress(self._texts, [said_in == step_id for said_in in self._step_ids]))
 
     def sha256(self) -> str:
         """Lower-case hex, over the UTF-8 of all of it."""
-        return sha256("".join(chain.from_iterable(texts for _, _, texts in self._pieces)).encode()).hexdigest()
+        return sha256("".join(self._texts).encode()).hexdigest()

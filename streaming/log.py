@@ -37,14 +37,15 @@ SELECT run_id, seq, first_seq, $2, step_id, type, payload, at FROM ({_EVENTS}) A
 # The share lock holds off whoever is about to raise the epoch until we committed, and waits for one who already did.
 # Run by run: planned while there are few runs, and kept, a join would compare each event with each run for ever.
 _OWNED = """
-SELECT run.id, run.epoch, run.workspace_id FROM (SELECT DISTINCT run_id, epoch FROM event ORDER BY run_id) AS said
-CROSS JOIN LATERAL (
+SELECT run.id, run.epoch, run.workspace_id FROM said CROSS JOIN LATERAL (
     SELECT id, epoch, workspace_id FROM runs WHERE id = said.run_id AND epoch = said.epoch FOR SHARE {patience}
 ) AS run
 """
 _INSERT_OWNED = f"""
 WITH event AS (
     {_EVENTS}
+), said AS (
+    SELECT DISTINCT run_id, epoch FROM event ORDER BY run_id
 ), owned AS (
     {{owned}}
 ), written AS (
@@ -53,7 +54,7 @@ WITH event AS (
     FROM event JOIN owned ON (owned.id, owned.epoch) = (event.run_id, event.epoch)
     {{conflict}}
 )
-SELECT id, epoch FROM owned
+SELECT run_id, epoch FROM said WHERE NOT EXISTS (SELECT FROM owned WHERE (id, owned.epoch) = (run_id, said.epoch))
 """
 
 _SELECT = "SELECT run_id, seq, first_seq, step_id, type, payload::text, at FROM run_events WHERE run_id = $1"
@@ -98,7 +99,7 @@ async def insert_owned(
     batch: Sequence[tuple[LoggedEvent, int]], workspace_ids: Iterable[UUID], *, skip_locked: bool, in_doubt: bool
 ) -> set[Ownership]:
     """Write, in a transaction of its own, those of the events whose run is one of these workspaces' and still in the
-    epoch that stands beside them; which these are is returned.
+    epoch that stands beside them. The others are returned: most often there are none to tell of.
 
     ``skip_locked``: leave out the runs that somebody else has locked, instead of waiting. ``in_doubt``: an attempt that
     failed may have been committed all the same, so what is there already is left as it is.
@@ -108,7 +109,7 @@ async def insert_owned(
     owned, values = reading(workspace_ids).scoped(owned, [events])
     sql = _INSERT_OWNED.format(owned=owned, conflict="ON CONFLICT (run_id, seq) DO NOTHING" if in_doubt else "")
     rows = await write_log(sql, *values, may_wait=not skip_locked)
-    return {(row["id"], row["epoch"]) for row in rows}
+    return {(row["run_id"], row["epoch"]) for row in rows}
 
 
 async def read(reader: Reader, run_id: UUID, after: int, limit: int) -> list[LoggedEvent]:

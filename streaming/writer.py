@@ -21,7 +21,7 @@ from core.ticks import FEW_STREAMS, TICK_S, nearest_tick
 from models.database import Reader, is_transient
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
-from streaming.deltas import StandingText, grown
+from streaming.deltas import StandingText, grown, joined
 from streaming.log import Ownership, insert_owned, last_seq, standing_text, tell
 from streaming.retry import retried
 
@@ -111,32 +111,32 @@ class EventLog:
         So nobody waits for a run that is locked, or suffers from one that can't be stored.
         """
         try:
-            owned = await self._insert(batch, skip_locked=True)
+            left_out = await self._insert(batch, skip_locked=True)
         except Exception as error:
             if is_transient(error):
                 for writer in batch:
                     self._drop(writer, _unavailable(error))
                 return
-            owned = set()
+            left_out = {writer.ownership for writer in batch}
         for writer in batch:
-            if writer.ownership in owned:
-                await self._settle(writer)
-            else:
+            if left_out and writer.ownership in left_out:
                 self._spawn(self._store_alone(writer))
+            else:
+                await self._settle(writer)
 
     async def _store_alone(self, writer: "RunWriter") -> None:
         try:
-            owned = await self._insert([writer], skip_locked=False)
+            left_out = await self._insert([writer], skip_locked=False)
         except Exception as error:
             self._drop(writer, _unavailable(error))
             return
-        if owned:
-            await self._settle(writer)
-        else:
+        if left_out:
             self._drop(writer, RunLost("Another process owns the run now."))
+        else:
+            await self._settle(writer)
 
     async def _insert(self, batch: Sequence["RunWriter"], *, skip_locked: bool) -> set[Ownership]:
-        """Insert what is in flight; which of it was owned is returned."""
+        """Insert what is in flight; what of it was left out, as its run is not owned or locked, is returned."""
         events = [(event, writer.epoch) for writer in batch for event in writer.in_flight]
         workspace_ids = {writer.workspace_id for writer in batch}
 
@@ -240,6 +240,14 @@ class RunWriter:
                 # Somebody who has asked waits for the first word more than for any other.
                 self._log.hurry()
         self.text.add_body(body, step_id, self._last_seq)
+
+    def extend(self, bodies: Sequence[RunEventBody], step_id: UUID | None = None) -> None:
+        """As `append` for each of them; adjacent deltas cost as much as one.
+
+        Raises: as `append`.
+        """
+        for body in joined(bodies) if len(bodies) > 1 else bodies:
+            self.append(body, step_id)
 
     async def flush(self) -> None:
         """Wait until all that was appended is committed and published.

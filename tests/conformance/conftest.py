@@ -10,6 +10,7 @@ from providers.credentials import Credential
 from providers.litellm import LiteLLM, LiteLLMProvider
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelProvider, ModelRequest
+from tests.answers import said_by
 from tests.conformance.subjects import (
     IDLE_TIMEOUT_S,
     LocalSubject,
@@ -50,7 +51,7 @@ async def litellm(upstream: Upstream) -> AsyncIterator[LiteLLM]:
         said: list[ModelEvent] = [TextDelta("Hello"), ModelFinished(FinishReason.STOP, TokenUsage(3, 1))]
         model = upstream.serve(wire.reply(said))
         assert [
-            event async for event in adapter.stream(ModelRequest(model, [ChatMessage(ChatRole.USER, "Hi")]))
+            event async for event in said_by(adapter, ModelRequest(model, [ChatMessage(ChatRole.USER, "Hi")]))
         ] == said
     yield loaded
     await connections.aclose()

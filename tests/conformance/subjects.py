@@ -174,7 +174,7 @@ class ThroughLiteLLM:
         self._adapter = adapter
         self._family = family
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
         return self._adapter.stream(replace(request, model=f"{self._family}/{request.model}"))
 
     async def aclose(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 from core.errors import ProviderFailed, ProviderTimedOut
 from core.events import FinishReason, ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage, ToolCalled
 from providers.port import ChatMessage, ChatRole, ModelRequest, ToolSpec
+from tests.answers import said_by
 from tests.conformance.subjects import Fault, ScriptableSubject, Subject, WireSubject
 from tests.conformance.troubles import (
     ANSWER,
@@ -39,7 +40,7 @@ def request(model: str, **options: Any) -> ModelRequest:
 
 
 async def ask(subject: Subject, model: str, **options: Any) -> list[ModelEvent]:
-    async with aclosing(subject.provider.stream(request(model, **options))) as events:
+    async with aclosing(said_by(subject.provider, request(model, **options))) as events:
         return [event async for event in events]
 
 
@@ -119,7 +120,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("fault", [Fault.LOST_CONNECTION, Fault.SILENCE])
     async def test_what_came_before_the_failure_is_not_lost(self, scriptable: ScriptableSubject, fault: Fault) -> None:
-        events = scriptable.provider.stream(request(scriptable.playing(TextDelta("a"), TextDelta("b"), fault)))
+        events = said_by(scriptable.provider, request(scriptable.playing(TextDelta("a"), TextDelta("b"), fault)))
         assert [await anext(events), await anext(events)] == [TextDelta("a"), TextDelta("b")]
         with pytest.raises(ProviderFailed) as caught:
             await anext(events)
@@ -169,7 +170,7 @@ class TestTroubles:
 class TestHangingUp:
     async def test_closing_the_stream_stops_the_provider(self, subject: Subject) -> None:
         model = subject.endless()
-        events = subject.provider.stream(request(model))
+        events = said_by(subject.provider, request(model))
         await anext(events)
         await events.aclose()
         await asyncio.wait_for(subject.hung_up(model), PATIENCE_S)
@@ -178,7 +179,7 @@ class TestHangingUp:
         model, begun = subject.endless(), asyncio.Event()
 
         async def read() -> None:
-            async for _ in subject.provider.stream(request(model)):
+            async for _ in said_by(subject.provider, request(model)):
                 begun.set()
 
         reader = asyncio.create_task(read())
@@ -203,14 +204,14 @@ class TestHangingUp:
         await asyncio.wait_for(exchange.closed.wait(), PATIENCE_S)
 
     async def test_the_next_call_is_answered(self, subject: Subject) -> None:
-        events = subject.provider.stream(request(subject.endless()))
+        events = said_by(subject.provider, request(subject.endless()))
         await anext(events)
         await events.aclose()
         answer = await ask(subject, subject.talking(), max_output_tokens=3)
         assert isinstance(answer[-1], ModelFinished)
 
     async def test_closing_a_stream_twice_or_unread_is_no_fault(self, subject: Subject) -> None:
-        events = subject.provider.stream(request(subject.talking()))
+        events = said_by(subject.provider, request(subject.talking()))
         await events.aclose()
         await events.aclose()
 

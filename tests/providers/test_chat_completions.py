@@ -21,21 +21,24 @@ STOPPED = ModelFinished(FinishReason.STOP, None)
 def decode(*pieces: bytes) -> list[ModelEvent]:
     """The events of a body that comes in ``pieces``."""
     decoder = ChatCompletionsDecoder()
-    events = [decoded for piece in pieces for decoded in decoder.feed(piece)]
-    return events + list(decoder.close())
+    events: list[ModelEvent] = []
+    for piece in pieces:
+        decoder.feed(piece, events)
+    decoder.close(events)
+    return events
 
 
 def outcome(pieces: Iterable[bytes]) -> list[ModelEvent | str]:
     """The events of a body that comes in ``pieces`` and, where it fails, the failure's words after them."""
     decoder = ChatCompletionsDecoder()
-    seen: list[ModelEvent | str] = []
+    events: list[ModelEvent] = []
     try:
         for piece in pieces:
-            seen.extend(decoder.feed(piece))
-        seen.extend(decoder.close())
+            decoder.feed(piece, events)
+        decoder.close(events)
     except ProviderFailed as failure:
-        seen.append(failure.message)
-    return seen
+        return [*events, failure.message]
+    return [*events]
 
 
 def call_deltas(*calls: Mapping[str, Any]) -> bytes:
@@ -109,9 +112,11 @@ class TestEnd:
 
     def test_what_comes_after_done_is_ignored(self) -> None:
         decoder = ChatCompletionsDecoder()
-        assert list(decoder.feed(text("a").body + chunk({"content": "b"}))) == [TextDelta("a"), STOPPED]
+        events: list[ModelEvent] = []
+        decoder.feed(text("a").body + chunk({"content": "b"}), events)
         assert decoder.done
-        assert list(decoder.close()) == []
+        decoder.close(events)
+        assert events == [TextDelta("a"), STOPPED]
 
     @pytest.mark.parametrize("body", [b"", chunk({"content": "a"}), b": ping\n\n"])
     def test_a_body_that_ends_before_the_model_may_be_retried(self, body: bytes) -> None:

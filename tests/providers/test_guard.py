@@ -17,6 +17,7 @@ from providers import guard
 from providers.credentials import Credential
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from providers.registry import Providers
+from tests.answers import said_by
 from tests.upstream.replies import Reply
 from tests.upstream.server import Upstream
 from tests.upstream.wires import ANTHROPIC, GOOGLE, MISTRAL, OLLAMA, OPENAI, Wire
@@ -75,7 +76,7 @@ async def ask(
     """What the upstream answers when it is called by the name ``host``."""
     base_url = f"http://{host}:{urlsplit(upstream.origin).port}{wire.path}"
     provider, asked_for = providers.resolve(f"{way}/{model}", Credential("sk-tenant", base_url))
-    return [event async for event in provider.stream(ModelRequest(asked_for, [ChatMessage(ChatRole.USER, "Hi")]))]
+    return [event async for event in said_by(provider, ModelRequest(asked_for, [ChatMessage(ChatRole.USER, "Hi")]))]
 
 
 @pytest.mark.parametrize(("way", "wire"), WAYS)
@@ -184,6 +185,6 @@ async def test_the_operators_own_endpoint_may_be_anywhere(upstream: Upstream) ->
     provider, model = providers.resolve(f"openai_compatible/{upstream.serve(OPENAI.reply(SAID))}")
     try:
         request = ModelRequest(model, [ChatMessage(ChatRole.USER, "Hi")])
-        assert [event async for event in provider.stream(request)] == SAID
+        assert [event async for event in said_by(provider, request)] == SAID
     finally:
         await providers.aclose()

@@ -12,6 +12,7 @@ from core.events import ModelEvent, TextDelta
 from providers import intake
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
+from tests.answers import said_by
 from tests.upstream.replies import Reply, Signal, Step, numbered_tokens, text
 from tests.upstream.server import Upstream
 
@@ -47,7 +48,7 @@ def request(model: str) -> ModelRequest:
 async def answer(provider: OpenAICompatibleProvider, model: str, count: int) -> list[ModelEvent]:
     """The first events of an answer; then it is hung up on."""
     events: list[ModelEvent] = []
-    async with asyncio.timeout(PATIENCE_S), aclosing(provider.stream(request(model))) as stream:
+    async with asyncio.timeout(PATIENCE_S), aclosing(said_by(provider, request(model))) as stream:
         async for event in stream:
             events.append(event)
             if len(events) == count:
@@ -79,7 +80,7 @@ async def test_a_connection_serves_one_answer_after_another(
 ) -> None:
     model = upstream.serve(text("a", "b", "c").pausing(0.01))
     for _ in range(5):
-        events = [event async for event in provider.stream(request(model))]
+        events = [event async for event in said_by(provider, request(model))]
         assert events[:-1] == [TextDelta("a"), TextDelta("b"), TextDelta("c")]
     assert len({exchange.peer for exchange in upstream.exchanges(model)}) == 1
 
@@ -117,7 +118,7 @@ async def test_what_came_before_the_connection_broke_is_told_first(
     rest_for(monkeypatch, FOR_EVER_S, FOR_EVER_S)
     a, b, *_ = text("a", "b").steps
     model = upstream.serve(Reply([a, 0.05, b, 0.05, Signal.CUT]))
-    async with asyncio.timeout(PATIENCE_S), aclosing(provider.stream(request(model))) as stream:
+    async with asyncio.timeout(PATIENCE_S), aclosing(said_by(provider, request(model))) as stream:
         assert await anext(stream) == TextDelta("a")
         assert await anext(stream) == TextDelta("b")
         with pytest.raises(ProviderFailed):

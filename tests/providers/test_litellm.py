@@ -14,6 +14,7 @@ from providers.connections import AbruptConnector, Connections
 from providers.credentials import Credential
 from providers.litellm import AMBIENT_PROVIDERS, LiteLLM, LiteLLMProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
+from tests.answers import said_by
 from tests.upstream.server import Upstream
 from tests.upstream.wires import ANTHROPIC, WIRES, Wire
 
@@ -61,7 +62,7 @@ async def adapter() -> AsyncIterator[Adapter]:
 
 async def failure_of(provider: LiteLLMProvider, model: str) -> ProviderFailed:
     with pytest.raises(ProviderFailed) as caught:
-        await anext(provider.stream(ModelRequest(model, [ChatMessage(ChatRole.USER, "my own words")])))
+        await anext(said_by(provider, ModelRequest(model, [ChatMessage(ChatRole.USER, "my own words")])))
     return caught.value
 
 

@@ -17,6 +17,7 @@ from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta
 from providers import local, local_server
 from providers.local import LocalProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
+from tests.answers import said_by
 
 pytestmark = pytest.mark.skipif(not local.is_installed(), reason="the extra `local` is not installed")
 
@@ -45,7 +46,7 @@ def request(words: str = "Say hello.", **options: object) -> ModelRequest:
 
 
 async def ask(provider: LocalProvider, call: ModelRequest) -> list[ModelEvent]:
-    return [event async for event in provider.stream(call)]
+    return [event async for event in said_by(provider, call)]
 
 
 def is_running(pid: int | None) -> bool:
@@ -113,7 +114,7 @@ class TestChildProcess:
         assert isinstance(answer[0], list)
 
     async def test_a_death_in_the_midst_of_an_answer_may_be_retried(self, provider: LocalProvider) -> None:
-        events = provider.stream(request("Tell me a long story.", max_output_tokens=1000))
+        events = said_by(provider, request("Tell me a long story.", max_output_tokens=1000))
         await anext(events)
         assert provider.pid is not None
         os.kill(provider.pid, signal.SIGKILL)

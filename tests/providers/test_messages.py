@@ -10,6 +10,7 @@ from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, Toke
 from providers.anthropic import AnthropicProvider
 from providers.messages import OUTPUT_TOOL, MessagesDecoder, encode_request
 from providers.port import ChatMessage, ChatRole, ModelRequest, ToolSpec
+from tests.answers import said_by
 from tests.upstream import anthropic
 from tests.upstream.server import Upstream
 
@@ -33,7 +34,10 @@ def end(reason: str) -> bytes:
 
 def decode(body: bytes) -> list[ModelEvent]:
     decoder = MessagesDecoder()
-    return [*decoder.feed(body), *decoder.close()]
+    events: list[ModelEvent] = []
+    decoder.feed(body, events)
+    decoder.close(events)
+    return events
 
 
 class TestAsking:
@@ -95,7 +99,7 @@ class TestAsking:
         upstream.serve(anthropic.failure(400, "No."), model=model)
         provider = AnthropicProvider(upstream.origin, "sk", idle_timeout_s=5)
         with pytest.raises(ProviderFailed):
-            await anext(provider.stream(ModelRequest(model, ASKED)))
+            await anext(said_by(provider, ModelRequest(model, ASKED)))
         await provider.aclose()
         exchange = upstream.exchanges(model)[-1]
         assert exchange.body["max_tokens"] == 64_000

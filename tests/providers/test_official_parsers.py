@@ -17,7 +17,7 @@ from openai import OpenAI
 from openai import Stream as OpenAIStream
 from openai.types.chat import ChatCompletionChunk
 
-from core.events import FinishReason, ModelFinished, ReasoningDelta, TextDelta, TokenUsage, ToolCalled
+from core.events import FinishReason, ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage, ToolCalled
 from providers.answer_decoder import AnswerDecoder
 from providers.chat_completions import FINISH_REASONS, ChatCompletionsDecoder
 from providers.messages import MessagesDecoder
@@ -46,7 +46,10 @@ class Said:
 
 def said_by_ours(decoder: AnswerDecoder, pieces: Sequence[bytes]) -> Said:
     said = Said()
-    events = [event for piece in pieces for event in decoder.feed(piece)] + list(decoder.close())
+    events: list[ModelEvent] = []
+    for piece in pieces:
+        decoder.feed(piece, events)
+    decoder.close(events)
     for event in events:
         match event:
             case TextDelta(text):

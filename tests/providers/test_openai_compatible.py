@@ -13,8 +13,9 @@ from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, Toke
 from providers import intake
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
+from tests.answers import said_by
 from tests.upstream.connections import established_ports
-from tests.upstream.replies import Reply, Signal, Usage, chunk, failure, numbered_tokens, text
+from tests.upstream.replies import Reply, Signal, Usage, chunk, event, failure, numbered_tokens, text
 from tests.upstream.server import Upstream
 
 KEY = "sk-very-secret"
@@ -38,7 +39,7 @@ def request(model: str, words: str = "Hi") -> ModelRequest:
 
 
 async def ask(provider: OpenAICompatibleProvider, model: str) -> list[ModelEvent]:
-    return [event async for event in provider.stream(request(model))]
+    return [event async for event in said_by(provider, request(model))]
 
 
 async def failure_of(provider: OpenAICompatibleProvider, model: str) -> ProviderFailed:
@@ -77,9 +78,21 @@ async def test_without_a_key_there_is_no_authorization_header(upstream: Upstream
 
 async def test_deltas_come_as_they_are_sent(upstream: Upstream, provider: OpenAICompatibleProvider) -> None:
     model = upstream.serve(text("a", "b").then(Signal.HANG, after=2))
-    async with aclosing(provider.stream(request(model))) as events:
+    async with aclosing(said_by(provider, request(model))) as events:
         assert await anext(events) == TextDelta("a")
         assert await anext(events) == TextDelta("b")
+
+
+async def test_what_came_with_a_failure_is_told_before_it(
+    upstream: Upstream, provider: OpenAICompatibleProvider
+) -> None:
+    said, *_ = text("a").steps
+    assert isinstance(said, bytes)
+    model = upstream.serve(Reply([said + event({"error": {"message": "Out of luck."}})]))
+    async with aclosing(said_by(provider, request(model))) as events:
+        assert await anext(events) == TextDelta("a")
+        with pytest.raises(ProviderFailed, match="Out of luck"):
+            await anext(events)
 
 
 def set_pauses(monkeypatch: pytest.MonkeyPatch, few: int, pause_s: float) -> None:
@@ -100,8 +113,8 @@ async def test_the_first_delta_comes_at_once_and_those_of_a_pause_together(
     now = asyncio.get_running_loop().time
     events, times = [], []
     began = now()
-    async for event in provider.stream(request(model)):
-        events.append(event)
+    async for said in said_by(provider, request(model)):
+        events.append(said)
         times.append(now() - began)
     assert events[:-1] == [TextDelta(token) for token in tokens]
     assert times[0] < 1.0 <= times[1]
@@ -113,7 +126,7 @@ async def test_cancelling_in_a_pause_hangs_up_at_once(
     upstream: Upstream, provider: OpenAICompatibleProvider, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     set_pauses(monkeypatch, few, 60.0)
-    events = provider.stream(request(upstream.serve(text("a", "b").then(Signal.HANG, after=1))))
+    events = said_by(provider, request(upstream.serve(text("a", "b").then(Signal.HANG, after=1))))
     assert await anext(events) == TextDelta("a")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1), aclosing(events):
@@ -161,7 +174,7 @@ async def test_a_kept_connection_that_the_server_drops_costs_no_call(
 async def test_a_large_conversation_is_sent(upstream: Upstream, provider: OpenAICompatibleProvider) -> None:
     model = upstream.serve(text("a"))
     words = "x" * 3_000_000  # aiohttp warns of bodies over 1 MB that are sent in one, and warnings fail
-    _ = [event async for event in provider.stream(request(model, words))]
+    _ = [event async for event in said_by(provider, request(model, words))]
     assert upstream.exchanges(model)[0].body["messages"][0]["content"] == words
 
 
@@ -181,7 +194,7 @@ class TestBrokenConnections:
 
     async def test_cut_in_the_midst(self, upstream: Upstream, provider: OpenAICompatibleProvider) -> None:
         model = upstream.serve(text("a", "b").then(Signal.CUT, after=1))
-        events = provider.stream(request(model))
+        events = said_by(provider, request(model))
         assert await anext(events) == TextDelta("a")
         with pytest.raises(ProviderFailed) as caught:
             await anext(events)
@@ -228,7 +241,7 @@ class TestSilence:
     async def test_is_nothing_that_nobody_listens_to(self, upstream: Upstream) -> None:
         model = upstream.serve(text("a", "b").pausing(0.5))
         async with provider_at(upstream.base_url, idle_timeout_s=0.4) as provider:
-            events = provider.stream(request(model))
+            events = said_by(provider, request(model))
             assert await anext(events) == TextDelta("a")
             await asyncio.sleep(0.6)
             assert await anext(events) == TextDelta("b")
@@ -238,7 +251,7 @@ class TestSilence:
         trickle = text("a" * 1000).in_writes_of(1).pausing(0.05)
         model = upstream.serve(text("Hello").then(*trickle.steps, after=1))
         async with provider_at(upstream.base_url, idle_timeout_s=0.4) as provider:
-            events = provider.stream(request(model))
+            events = said_by(provider, request(model))
             assert await anext(events) == TextDelta("Hello")
             with pytest.raises(ProviderTimedOut):
                 await anext(events)
@@ -303,7 +316,7 @@ class TestHangingUp:
 
     async def test_is_done_when_aclose_returns(self, upstream: Upstream, provider: OpenAICompatibleProvider) -> None:
         model = upstream.serve(text(*numbered_tokens(1000)).pausing(0.01))
-        events = provider.stream(request(model))
+        events = said_by(provider, request(model))
         await anext(events)
         exchange = await upstream.exchange(model)
         assert exchange.peer[1] in established_ports()
@@ -314,7 +327,7 @@ class TestHangingUp:
     async def test_leaves_the_other_calls_alone(self, upstream: Upstream, provider: OpenAICompatibleProvider) -> None:
         model = upstream.serve(text(*numbered_tokens(20)).pausing(0.01))
         other = asyncio.create_task(ask(provider, model))
-        events = provider.stream(request(model))
+        events = said_by(provider, request(model))
         await anext(events)
         await events.aclose()
         assert finished(await other).reason is FinishReason.STOP

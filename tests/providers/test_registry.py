@@ -17,6 +17,7 @@ from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from providers.registry import Providers
 from providers.scripted import ScriptedProvider
+from tests.answers import said_by
 from tests.upstream.server import Upstream
 from tests.upstream.wires import ANTHROPIC, GOOGLE_COMPATIBLE, MISTRAL, OPENAI, XAI, Wire
 
@@ -177,7 +178,7 @@ async def test_each_provider_is_called_at_its_address_with_the_workspaces_key(
     async with providers_with() as providers:
         provider, model = providers.resolve(name, Credential("sk-tenant", base_url))
         request = ModelRequest(model, [ChatMessage(ChatRole.USER, "Hi")])
-        assert [event async for event in provider.stream(request)] == said
+        assert [event async for event in said_by(provider, request)] == said
     exchange = upstream.exchanges(asked_for)[-1]
     assert exchange.headers[authorization[0]] == authorization[1]
 
@@ -199,7 +200,7 @@ async def test_without_the_extra_the_local_model_is_known_but_not_available(
         assert not any(entry.available for entry in providers.catalogue())
         provider, model = providers.resolve("local/smollm2-135m")
         with pytest.raises(ProviderFailed, match="not installed") as caught:
-            await anext(provider.stream(ModelRequest(model, [])))
+            await anext(said_by(provider, ModelRequest(model, [])))
     assert not caught.value.retryable
 
 

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from providers.scripted import ScriptedProvider, split_words
+from tests.answers import said_by
 
 
 async def ask_echo(*messages: ChatMessage, max_output_tokens: int | None = None) -> list[ModelEvent]:
     request = ModelRequest("echo", messages, max_output_tokens=max_output_tokens)
-    return [event async for event in ScriptedProvider().stream(request)]
+    return [event async for event in said_by(ScriptedProvider(), request)]
 
 
 async def test_echo_says_the_last_user_message_word_by_word_and_counts_exactly() -> None:

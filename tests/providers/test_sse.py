@@ -12,7 +12,7 @@ from providers.sse import EventStreamDecoder
 def decode(*chunks: bytes) -> list[bytes]:
     decoder = EventStreamDecoder()
     events = [data for chunk in chunks for data in decoder.feed(chunk)]
-    return events + list(decoder.close())
+    return events + decoder.close()
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
@@ -26,8 +26,8 @@ def test_comments_and_other_fields_are_dropped() -> None:
 
 def test_an_event_shows_as_soon_as_its_blank_line_is_there() -> None:
     decoder = EventStreamDecoder()
-    assert list(decoder.feed(b"data: a\r\n\r")) == [b"a"]
-    assert list(decoder.feed(b"\ndata: b\r\n\r\n")) == [b"b"]
+    assert decoder.feed(b"data: a\r\n\r") == [b"a"]
+    assert decoder.feed(b"\ndata: b\r\n\r\n") == [b"b"]
 
 
 def test_a_last_event_without_its_blank_line_counts() -> None:

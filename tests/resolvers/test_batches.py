@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from resolvers.batches import Batch
+from resolvers.batches import Batch, Batches
 
 
 class Squares:
@@ -86,3 +86,20 @@ async def test_whoever_is_alone_and_cancelled_leaves_room_for_the_next() -> None
         with pytest.raises(asyncio.CancelledError):
             await gone
         assert await batch.load(2) == 4
+
+
+async def test_an_operations_batches_are_kept_while_they_are_needed_and_no_longer() -> None:
+    squares, batches = Squares(), Batches()
+
+    def ask(key: int) -> asyncio.Task[int | None]:
+        return asyncio.create_task(batches.load("squares", squares.fetch, key))
+
+    first = ask(1)
+    await squares.called.wait()
+    others = [ask(2), ask(3)]
+    assert await first == 1
+    others += [ask(4), ask(5)]
+    assert await asyncio.gather(*others) == [4, 9, 16, 25]
+    assert squares.calls[0] == [1]
+    assert len(squares.calls) < 4
+    assert not vars(batches)["_by_name"]

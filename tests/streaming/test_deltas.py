@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core.events import LoggedEvent, ReasoningDelta, RunEventBody, RunRewound, StepStarted, TextDelta
+from core.events import LoggedEvent, ReasoningDelta, RunEventBody, RunRewound, StepStarted, TextDelta, ToolCalled
 from core.ids import new_id
 from streaming import deltas
-from streaming.deltas import StandingText, extend, merge
+from streaming.deltas import MAX_MERGED_CHARS, StandingText, extend, joined, merge
 from tests.streaming.runs import sha256_of
 
 RUN, ONE, TWO = new_id(), new_id(), new_id()
@@ -49,6 +51,29 @@ def test_only_neighbours_are_merged() -> None:
     events = [event(1, TextDelta("a"))]
     extend(events, [event(2, TextDelta("b")), event(3, StepStarted({})), event(4, TextDelta("c"))])
     assert [merged.body for merged in events] == [TextDelta("ab"), StepStarted({}), TextDelta("c")]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.builds(TextDelta, st.text(min_size=1, max_size=9)),
+            st.builds(ReasoningDelta, st.text(min_size=1, max_size=9)),
+            st.just(ToolCalled("1", "search", {})),
+        )
+    ),
+    st.integers(3, 30),
+)
+def test_what_came_at_once_is_joined_as_its_events_would_be_merged(said: list[RunEventBody], most_chars: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deltas, "MAX_MERGED_CHARS", MAX_MERGED_CHARS)
+        events: list[LoggedEvent] = []
+        extend(events, (event(seq, body) for seq, body in enumerate(said, 1)))
+        assert joined(said) == [merged.body for merged in events]
+        patch.setattr(deltas, "MAX_MERGED_CHARS", most_chars)
+        short = joined(said)
+        assert joined(short) == short
+        patch.undo()
+        assert joined(short) == joined(said)
 
 
 def test_a_rewind_takes_back_what_its_step_said_and_nothing_else() -> None:

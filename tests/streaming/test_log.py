@@ -41,9 +41,9 @@ async def insert(run: Run, *events: LoggedEvent) -> None:
 async def insert_at_epoch(run: Run, epoch: int, *events: LoggedEvent, in_doubt: bool = False) -> bool:
     """Whether they were accepted."""
     batch = [(event, epoch) for event in events]
-    owned = await insert_owned(batch, [run.workspace_id], skip_locked=False, in_doubt=in_doubt)
-    assert owned <= {(run.id, epoch)}
-    return bool(owned)
+    left_out = await insert_owned(batch, [run.workspace_id], skip_locked=False, in_doubt=in_doubt)
+    assert left_out <= {(run.id, epoch)}
+    return not left_out
 
 
 async def are_waiting(observer: SessionConnection, count: int) -> bool:
@@ -126,8 +126,8 @@ async def test_only_the_newest_epoch_can_write(run: Run) -> None:
 async def test_epochs_of_one_run_are_told_apart_within_a_batch(run: Run) -> None:
     await take_over(run)
     batch = [(event(run, 2), 2), (event(run, 3), 1), (event(run, 4), 3)]
-    owned = await insert_owned(batch, [run.workspace_id], skip_locked=True, in_doubt=False)
-    assert owned == {(run.id, 2)}
+    left_out = await insert_owned(batch, [run.workspace_id], skip_locked=True, in_doubt=False)
+    assert left_out == {(run.id, 1), (run.id, 3)}
     assert [entry.seq for entry in await stored(run)] == [1, 2]
 
 
@@ -151,8 +151,9 @@ async def test_a_takeover_waits_for_an_insert_that_has_begun(run: Run, database_
 async def test_what_is_written_belongs_to_the_workspaces_named(run: Run) -> None:
     other = await make_run()
     batch = [(event(run, 2), 1), (event(other, 2), 1)]
-    for named, owned in (([], set()), ([new_id()], set()), ([new_id(), other.workspace_id], {(other.id, 1)})):
-        assert await insert_owned(batch, named, skip_locked=True, in_doubt=False) == owned
+    all_of_it = {(run.id, 1), (other.id, 1)}
+    for named, left_out in (([], all_of_it), ([new_id()], all_of_it), ([new_id(), other.workspace_id], {(run.id, 1)})):
+        assert await insert_owned(batch, named, skip_locked=True, in_doubt=False) == left_out
     assert [len(await stored(each)) for each in (run, other)] == [1, 2]
 
 

@@ -105,6 +105,27 @@ async def test_the_first_word_goes_out_at_once_and_what_comes_meanwhile_goes_tog
     assert bodies(await stored(run))[1:] == [TextDelta("a"), TextDelta("bcd")]
 
 
+async def test_what_came_at_once_is_stored_as_if_it_had_come_one_by_one(log: EventLog, run: Run) -> None:
+    writer = await opened(log, run)
+    said: list[RunEventBody] = [
+        ReasoningDelta("Hm"),
+        ReasoningDelta("."),
+        TextDelta("a\x00"),
+        TextDelta("b"),
+        ToolCalled("1", "search", {"q": 1}),
+        ToolCalled("2", "search", {"q": 2}),
+        TextDelta("c"),
+    ]
+    writer.extend(said, STEP)
+    writer.extend([TextDelta("d")], STEP)
+    writer.extend([], STEP)
+    together = writer.text_sha256()
+    await writer.flush()
+    expected = [ReasoningDelta("Hm."), TextDelta("a\ufffdb"), *said[4:6], TextDelta("cd")]
+    assert bodies(await stored(run))[1:] == expected
+    assert together == sha256_of("a\ufffdbcd")
+
+
 async def test_deltas_of_other_steps_or_kinds_are_not_mixed(log: EventLog, run: Run) -> None:
     writer = await opened(log, run)
     writer.append(TextDelta("a"), STEP)
