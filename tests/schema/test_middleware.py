@@ -37,7 +37,7 @@ async def sent(app: Starlette, method: str, headers: list[Header], query: bytes,
 
     scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": headers, "root_path": ""}
     await app(scope, receive, send)
-    return [message | {"headers": sorted(message.get("headers", ()))} for message in messages]
+    return [{**message, "headers": sorted(message.get("headers", ()))} for message in messages]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
