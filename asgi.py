@@ -7,7 +7,6 @@ from pathlib import Path
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -25,6 +24,7 @@ from providers.registry import Providers
 from resolvers.context import Runtime
 from resolvers.health import OK, readiness
 from schema.http import GraphQLEndpoint
+from schema.middleware import Cors, Straight
 from schema.request_ids import HEADER, RequestIds
 from schema.responses import internal_error
 from schema.schema import schema
@@ -59,7 +59,7 @@ def create_app(settings: Settings, *, with_executor: bool = True) -> Starlette:
 
     endpoint = GraphQLEndpoint(schema, GRAPHIQL if settings.introspection else None)
     cors = Middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
@@ -74,7 +74,7 @@ def create_app(settings: Settings, *, with_executor: bool = True) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
-        middleware=[Middleware(RequestIds), cors],
+        middleware=[Middleware(RequestIds), cors, Middleware(Straight, path="/graphql", endpoint=endpoint)],
         exception_handlers={Exception: internal_error},
         lifespan=lifespan,
     )

@@ -49,10 +49,9 @@ def encode(prefix: IdPrefix, uuid: UUID) -> str:
     return prefix + "_" + base32(uuid.bytes)
 
 
-def encode_all(prefix: IdPrefix, uuids: Iterable[UUID]) -> list[str]:
-    """As `encode`, of many objects of one kind."""
-    head = prefix + "_"
-    return [head + base32(uuid.bytes) for uuid in uuids]
+def encode_all(prefix: IdPrefix, keys: Iterable[bytes]) -> list[str]:
+    """As `encode`, of many objects of one kind, by the 16 bytes of each UUID."""
+    return list(map((prefix + "_").__add__, map(base32, keys)))
 
 
 def parse(text: str) -> tuple[IdPrefix, UUID] | None:

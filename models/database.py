@@ -18,11 +18,12 @@ from tortoise.exceptions import IntegrityError, TransactionManagementError
 
 from core.errors import StartupRefused
 from core.principals import Principal
-from models.transactions import LOG, SHARED, Alone, Connection, Reader, Transaction, lone_statement
+from models.transactions import LOG, SHARED, Alone, Connection, Guard, Reader, Transaction, lone_statement
 
 __all__ = [
     "Alone",
     "Connection",
+    "Guard",
     "IntegrityError",
     "Reader",
     "close",

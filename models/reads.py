@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from models.transactions import Alone, Connection, Transaction
+from models.transactions import Alone, Connection, Guard, Transaction
 
 
 class Reads:
@@ -17,11 +17,13 @@ class Reads:
     next one begins another, so that none spoils those of others.
 
     What is read later may see what others have committed meanwhile, as between transactions. ``alone`` makes what
-    finds the same as the transaction that ``make`` does.
+    finds the same as the transaction that ``make`` does. ``guard``: goes with statements by themselves until it has
+    held.
     """
 
-    def __init__(self, make: Callable[[], Transaction], alone: Callable[[], Alone]) -> None:
+    def __init__(self, make: Callable[[], Transaction], alone: Callable[[], Alone], guard: Guard | None = None) -> None:
         self._make = make
+        self._guard = guard
         self._make_alone = alone
         self._alone: Alone | None = None
         self._turns = asyncio.Lock()
@@ -58,6 +60,8 @@ class Reads:
             if self._open is None:
                 if self._alone is None:
                     self._alone = self._make_alone()
+                if self._guard is not None and not self._guard.has_held:
+                    return await self._alone.records_if(self._guard, sql, values, record_class)
                 return await self._alone.records(sql, values, record_class)
         async with self.turn() as connection:
             return await connection.records(sql, values, record_class)

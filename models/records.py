@@ -1,6 +1,6 @@
 """Rows of lists: what came from the database, of which nothing is made before it is asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any
@@ -21,13 +21,15 @@ def record_class(table: type[Row]) -> type[asyncpg.Record]:
     return type(f"{table.__name__}Record", (asyncpg.Record,), {"__slots__": (), **columns})
 
 
-def column_of(records: Sequence[asyncpg.Record], table: type[Row], column: str) -> list[Any]:
-    """What each of some records of `record_class`, all of one statement, has for a column."""
+def columns_of(records: Sequence[asyncpg.Record], table: type[Row]) -> Mapping[str, Sequence[Any]]:
+    """By column, what each of some records of `record_class` has, all of one statement."""
     if not records:
-        return []
-    values = map(itemgetter(list(records[0].keys()).index(column)), records)
-    convert = conversions(table).get(column)
-    return list(values if convert is None else map(convert, values))
+        return {}
+    columns: dict[str, Sequence[Any]] = dict(zip(records[0].keys(), zip(*records, strict=True), strict=True))
+    for column, convert in conversions(table).items():
+        if column in columns:
+            columns[column] = list(map(convert, columns[column]))
+    return columns
 
 
 def _reader(table: type[Row], column: str) -> Callable[[asyncpg.Record], Any]:

@@ -5,8 +5,10 @@ fails or is cancelled, the connection is lost to the pool, and every later trans
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol, cast
@@ -20,6 +22,8 @@ from tortoise.exceptions import IntegrityError, OperationalError
 
 SHARED, LOG = "default", "log"
 """The pools: what all share, and the one connection of who writes the log, whom nobody is to hold up."""
+
+PARAMETER = re.compile(r"\$(\d+)")
 
 
 class Reader(Protocol):
@@ -49,6 +53,15 @@ class Connection(TransactionWrapper):
                 return await self._connection.fetch(sql, *values, record_class=record_class)
 
 
+@dataclass(slots=True)
+class Guard:
+    """A SELECT with its values that finds one row as long as something is so; ``has_held`` once it was seen to be."""
+
+    sql: str
+    values: tuple[Any, ...]
+    has_held: bool = False
+
+
 class Alone:
     """Finds rows by statements each of which is a transaction by itself and sets its own scope, ``settings``: one
     message to the server where a transaction takes three. They are to be SELECTs.
@@ -65,22 +78,44 @@ class Alone:
         """As `Reader`."""
         return await lone_statement(*self.scoped(sql, values), record_class=record_class)
 
-    def scoped(self, sql: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+    async def records_if(
+        self, guard: Guard, sql: str, values: Sequence[Any], record_class: type[asyncpg.Record] = asyncpg.Record
+    ) -> list[asyncpg.Record]:
+        """The same, but nothing where ``guard`` finds nothing: it sees what the statement sees, at the same moment.
+
+        Whoever finds something knows by that what the guard is about, which holds from then on.
+        """
+        found = await lone_statement(*self.scoped(sql, values, guard), record_class=record_class)
+        guard.has_held |= bool(found)
+        return found
+
+    def scoped(self, sql: str, values: Sequence[Any], guard: Guard | None = None) -> tuple[str, list[Any]]:
         """The SELECT ``sql`` as one that sets the scope, and the values that it takes then."""
-        return _in_scope(sql, tuple(self._settings), len(values)), [*values, *self._settings.values()]
+        scoped = _in_scope(sql, tuple(self._settings), len(values), guard.sql if guard else None)
+        return scoped, [*values, *self._settings.values(), *(guard.values if guard else ())]
 
 
 @lru_cache(maxsize=1024)
-def _in_scope(sql: str, settings: tuple[str, ...], taken: int) -> str:
-    """The statement with a scope of its own: the values of ``settings`` come behind those that it takes already.
+def _in_scope(sql: str, settings: tuple[str, ...], taken: int, guard: str | None) -> str:
+    """The statement with a scope of its own: the values of ``settings`` come behind those that it takes already, and
+    those of a guard behind these.
 
     It is joined to the scope, so that nothing is read before that is set, and OFFSET keeps the planner from taking the
-    two apart.
+    two apart. A guard stands between them.
     """
     all_set = ", ".join(f"set_config('{name}', ${number}, true)" for number, name in enumerate(settings, taken + 1))
+    guarding, condition = "", "scope.is_set"
+    if guard is not None:
+        taken += len(settings)
+        numbered = PARAMETER.sub(lambda number: f"${int(number[1]) + taken}", guard)
+        guarding = (
+            f"CROSS JOIN LATERAL (SELECT true AS holds FROM ({numbered}) AS one WHERE scope.is_set OFFSET 0) AS guard"
+        )
+        condition = "guard.holds"
     return f"""
 SELECT found.* FROM (SELECT num_nonnulls({all_set}) > 0 AS is_set) AS scope
-CROSS JOIN LATERAL (SELECT * FROM ({sql}) AS inner_one WHERE scope.is_set OFFSET 0) AS found
+{guarding}
+CROSS JOIN LATERAL (SELECT * FROM ({sql}) AS inner_one WHERE {condition} OFFSET 0) AS found
 """
 
 

@@ -1,14 +1,12 @@
 """Several writes in one statement: for what belongs together, in one message to the server where there were many."""
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from models.base import Row
 from models.database import Alone, Connection, fetch, look_up
-
-_PARAMETER = re.compile(r"\$(\d+)")
+from models.transactions import PARAMETER
 
 
 class Writes:
@@ -68,7 +66,7 @@ def _joined(statements: tuple[str, ...], sizes: tuple[int, ...]) -> str:
     """One statement of several, the first of which take as many parameters as ``sizes`` says."""
     parts, taken = [], 0
     for statement, size in zip(statements, sizes, strict=True):
-        parts.append(_PARAMETER.sub(lambda number, taken=taken: f"${int(number[1]) + taken}", statement))  # type: ignore[misc]
+        parts.append(PARAMETER.sub(lambda number, taken=taken: f"${int(number[1]) + taken}", statement))  # type: ignore[misc]
         taken += size
     *first, last = parts
     named = (f"write_{number} AS ({statement})" for number, statement in enumerate(first))

@@ -22,6 +22,7 @@ from models.reads import Reads
 from providers.registry import Providers
 from resolvers.batches import Batches
 from services import principals
+from services.callers import Callers, Presumption
 from services.doorbell import Doorbell
 from services.persisted_documents import PersistedDocuments
 from services.revocations import Revocations, rights_lost
@@ -49,6 +50,7 @@ class Runtime:
     buckets: Buckets
     doorbell: Doorbell = field(default_factory=Doorbell)
     turns: Turns = field(default_factory=Turns)
+    callers: Callers = field(default_factory=Callers)
     revocations: Revocations = field(default_factory=Revocations)
     sockets: Quota = field(default_factory=Quota)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -73,7 +75,7 @@ class Context:
     token still sent along. ``watched``: the workspaces of which a subscription tells; it ends when the caller loses
     rights there. ``address``: that of the client, as far as proxies are to be believed. ``cost`` is known once the
     operation was let in. ``recall``: who has shown this, with what they still have of the rights that they had when the
-    operation began.
+    operation began. ``presumption``: by which it is known who calls, until that is known to be so.
     """
 
     runtime: Runtime
@@ -84,6 +86,7 @@ class Context:
     address: str = ""
     cost: Cost | None = None
     recall: Callable[[AccessClaims | KeyProof], Awaitable[Principal]] = principals.load
+    presumption: Presumption | None = None
     _batches: Batches = field(default_factory=Batches)
     _reads: Reads | None = None
 
@@ -158,8 +161,11 @@ class Context:
         No reader is to wait for another one, nor for a transaction of its own besides: one would wait for itself, and
         the other for a connection, while all that the pool has wait for one more.
         """
+        presumed = self.presumption
         reads = self._reads = Reads(
-            lambda: seen_by(self.require_principal()), lambda: reading_as(self.require_principal())
+            lambda: seen_by(self.require_principal()),
+            lambda: presumed.reader if presumed else reading_as(self.require_principal()),
+            presumed.guard if presumed else None,
         )
         try:
             yield

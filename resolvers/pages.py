@@ -14,7 +14,7 @@ from uuid import UUID
 
 from core.errors import ValidationFailed
 from models.base import Q, QuerySet, Row
-from models.children import children_by_parent, children_statement, count_by_parent
+from models.children import ChildrenStatement, children_by_parent, children_statement, count_by_parent
 from resolvers.context import Context
 
 MAX_PAGE = 100
@@ -73,7 +73,7 @@ class Page(Generic[RowT]):
     asked to.
     """
 
-    rows: list[RowT]
+    rows: Sequence[RowT]
     order: Order
     has_next: bool
     has_previous: bool
@@ -131,21 +131,20 @@ class _Cut(Generic[RowT]):
     bounds: tuple[tuple[tuple[Any, ...], bool], ...]
     columns: frozenset[str] | None
 
-    async def __call__(self, context: Context, parent_ids: Sequence[UUID]) -> Mapping[UUID, list[RowT]]:
+    async def __call__(self, context: Context, parent_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[RowT]]:
         return await children_by_parent(context.reader(), self.listing.table, _statement(self), parent_ids)
 
 
 @lru_cache(maxsize=256)
-def _statement(cut: _Cut[RowT]) -> tuple[str, list[Any]]:
+def _statement(cut: _Cut[RowT]) -> ChildrenStatement:
     """That of a cut. First pages are asked for again and again; making it costs as much as all else but the rows."""
     order, rows = cut.listing.order, cut.listing.rows()
     for values, before in cut.bounds:
         rows = rows.filter(order.beyond(values, backwards=before))
-    if cut.columns is not None:
-        # Cursors and objects need these by themselves.
-        rows = rows.only(*sorted(cut.columns | {"id", *order.keys}))
+    # Cursors and objects need some by themselves.
+    columns = None if cut.columns is None else sorted(cut.columns | {"id", *order.keys})
     rows = rows.order_by(*order.sorting(backwards=cut.backwards)).limit(cut.size)
-    return children_statement(rows, cut.listing.parent)
+    return children_statement(rows, cut.listing.parent, columns)
 
 
 @dataclass(frozen=True, slots=True)

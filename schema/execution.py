@@ -12,6 +12,7 @@ from graphql import (
     GraphQLError,
     GraphQLInputField,
     GraphQLInputObjectType,
+    OperationDefinitionNode,
     Undefined,
     get_operation_ast,
 )
@@ -93,14 +94,10 @@ class Schema(strawberry.Schema):
             return False
         return True
 
-    def asks_nothing(self, text: str | None, operation_name: str | None) -> bool:
-        """Whether a document that is known asks for names of the schema alone, which are the same for everybody."""
+    def known_operation(self, text: str | None, operation_name: str | None) -> OperationDefinitionNode | None:
+        """The operation that is asked for, if its document is known already."""
         document = self.documents.find(text or "")
-        operation = get_operation_ast(document.node, operation_name) if document else None
-        selections = operation.selection_set.selections if operation else ()
-        return bool(selections) and all(
-            isinstance(field, FieldNode) and field.name.value.startswith("__") for field in selections
-        )
+        return get_operation_ast(document.node, operation_name) if document else None
 
     def is_subscription(self, text: str | None, operation_name: str | None) -> bool:
         """Whether the operation that is asked for has many results; not so where none can be made out."""
@@ -212,10 +209,9 @@ class Schema(strawberry.Schema):
 
     async def _execute_operation(self, context: ExecutionContext, *args: Any) -> Any:
         """Queries and mutations, which may take so long and no longer; subscriptions are executed elsewhere."""
-        limit_s = context.context.runtime.settings.operation_timeout_s
-        if context.operation_type is OperationType.MUTATION:
+        limit_s, plan = context.context.runtime.settings.operation_timeout_s, self._plan_of(context)
+        if plan is None and context.operation_type is OperationType.MUTATION:
             return await _finish(super()._execute_operation(context, *args), limit_s)
-        plan = self._plan_of(context)
         try:
             async with asyncio.timeout(limit_s) as limit, context.context.one_connection():
                 if plan is not None:
@@ -238,7 +234,7 @@ class Schema(strawberry.Schema):
     ) -> ExecutionResult:
         """All results pass here, on every transport: extensions are not told of documents that fail to parse."""
         handled = await super()._handle_execution_result(context, result, extensions_runner, **options)
-        if (cost := context.context.cost) and context.operation_type is not OperationType.SUBSCRIPTION:
+        if (cost := context.context.cost) and not _is_subscription(context):
             told = {"requested": cost.requested, "remaining": cost.remaining}
             handled.extensions = {"cost": {**told, "restorePerSecond": cost.restore_per_second}}
         if handled.errors:
@@ -247,6 +243,18 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log every error here, the expected ones too; `schema.errors` logs those that matter."""
+
+
+def asks_nothing(operation: OperationDefinitionNode) -> bool:
+    """Whether it asks for names of the schema alone, which are the same for everybody."""
+    selections = operation.selection_set.selections
+    return all(isinstance(field, FieldNode) and field.name.value.startswith("__") for field in selections)
+
+
+def _is_subscription(context: ExecutionContext) -> bool:
+    # To find out of which type it is takes longer than to see which it may be.
+    subscription = OperationType.SUBSCRIPTION
+    return subscription in context.allowed_operations and context.operation_type is subscription
 
 
 def _failed(error: Exception) -> CoreResult:

@@ -8,6 +8,7 @@ from typing import cast
 import orjson
 import structlog
 from graphql import GraphQLError
+from graphql import OperationType as GraphQLOperationType
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -28,7 +29,7 @@ from resolvers.context import Context, Runtime
 from schema.credentials import credentials_of
 from schema.errors import AWAY, publish
 from schema.event_streams import HEARTBEAT_S, EventStream, framing_for
-from schema.execution import Schema
+from schema.execution import Schema, asks_nothing
 from schema.media_types import RESPONSES, accept_of, negotiate
 from schema.persisted_documents import document_of
 from schema.request_ids import request_id_of
@@ -120,14 +121,10 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         operation = await read_operation(request)
         context = await self.get_context(request)
         await context.runtime.turns.take(Urgency.ASK)
-        # Before its document is found: which ones there are may depend on who calls.
-        if operation.extensions or not self.schema.asks_nothing(operation.query, operation.operation_name):
-            await _authenticate(request, context)
-        failure = await self._find_document(operation, context)
+        failure = await self._prepare(request, operation, context, may_presume=media_type is not None)
         try:
             if media_type:
-                result = failure or await self._execute(operation, context, METHODS[request.method])
-                return result_response(result, media_type)
+                return result_response(failure or await self._result(request, operation, context), media_type)
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.MUTATION:
                 raise _not_allowed("Mutations need POST.", "POST") from None
@@ -138,6 +135,31 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         results = _once(failure) if failure else await self._stream(operation, context, allowed)
         is_live = self.schema.is_subscription(operation.query, operation.operation_name)
         return EventStream(framing, results, context, self.heartbeat_s, is_live=is_live)
+
+    async def _prepare(
+        self, request: Request, operation: GraphQLRequestData, context: Context, *, may_presume: bool
+    ) -> PreExecutionError | None:
+        """Finds out who calls, where that matters, and what they send; or what to answer where that can't be done."""
+        known = None
+        if not operation.extensions:
+            known = self.schema.known_operation(operation.query, operation.operation_name)
+        # Before its document is found: which ones there are may depend on who calls.
+        if known is None or not asks_nothing(known):
+            is_query = known is not None and known.operation is GraphQLOperationType.QUERY
+            await _authenticate(request, context, may_presume=may_presume and is_query)
+        return await self._find_document(operation, context)
+
+    async def _result(self, request: Request, operation: GraphQLRequestData, context: Context) -> ExecutionResult:
+        """What an operation comes to. Where the caller is not who was presumed to call, nothing was told yet, and a
+        query can be executed again.
+        """
+        allowed = METHODS[request.method]
+        result = await self._execute(operation, context, allowed)
+        if context.presumption and not await context.runtime.callers.was_right(context.presumption):
+            context = await self.get_context(request)
+            await _authenticate(request, context)
+            result = await self._execute(operation, context, allowed)
+        return result
 
     async def _find_document(self, operation: GraphQLRequestData, context: Context) -> PreExecutionError | None:
         """Puts the text in place of a hash; or what to answer where that can't be done."""
@@ -204,11 +226,15 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         return write_json(data).decode()
 
 
-async def _authenticate(request: Request, context: Context) -> None:
-    """Finds out who calls, or why their token is not accepted."""
+async def _authenticate(request: Request, context: Context, *, may_presume: bool = False) -> None:
+    """Finds out who calls, or why their token is not accepted; what is presumed of it is to be found right later."""
     try:
         credentials = credentials_of(request.headers, request.headers.get("origin"))
-        context.principal = await principals.authenticate(context.runtime.keys, credentials) if credentials else None
+        if credentials is None:
+            return
+        callers, proof = context.runtime.callers, principals.proof_of(context.runtime.keys, credentials)
+        context.presumption = callers.presume(proof) if may_presume else None
+        context.principal = context.presumption.principal if context.presumption else await callers.find(proof)
     except Unauthenticated as error:
         context.rejection = error
 

@@ -116,8 +116,12 @@ class Columns(Iterable[Any]):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def values(self, attribute: str) -> list[Any]:
+    def values(self, attribute: str) -> Sequence[Any]:
         """What each of them has for it."""
+
+    def moments(self, attribute: str) -> Sequence[str | None] | None:
+        """The same as `scalars.print_datetime` writes it, if that is to be had at once."""
+        return None
 
 
 class _Listed(Columns):
@@ -137,12 +141,12 @@ class _Listed(Columns):
         return list(map(attrgetter(attribute), self._objects))
 
 
-def _are_text(values: list[Any]) -> bool:
+def _are_text(values: Sequence[Any]) -> bool:
     return {*map(type, values)} <= {str, NoneType}
 
 
 # By what coerces values: whether there is nothing to be done for a whole column of them.
-_STAYS: dict[Callable[[Any], Any], Callable[[list[Any]], bool]] = {
+_STAYS: dict[Callable[[Any], Any], Callable[[Sequence[Any]], bool]] = {
     GraphQLString.coerce_output_value: _are_text,
     GraphQLID.coerce_output_value: _are_text,
     print_datetime: are_utc,
@@ -177,16 +181,17 @@ def answers_of(sources: Columns, leaves: Sequence[Leaf]) -> list[dict[str, Any]]
     return answers
 
 
-def _values_of(sources: Columns, leaf: Leaf) -> list[Any]:
+def _values_of(sources: Columns, leaf: Leaf) -> Sequence[Any]:
     if leaf.typename is not None:
         return [leaf.typename] * len(sources)
-    values = sources.values(leaf.attribute)
+    printed = sources.moments(leaf.attribute) if leaf.coerce is print_datetime else None
+    values = sources.values(leaf.attribute) if printed is None else printed
     # Undefined, which stands for no value either, equals None.
     nulls = values.count(None)
     if nulls and not leaf.is_nullable:
         raise LongWay
     coerce, stays = leaf.coerce, _STAYS.get(leaf.coerce)
-    if stays and stays(values):
+    if printed is not None or (stays and stays(values)):
         return values
     if nulls:
         coerced = [None if value is None or value is Undefined else coerce(value) for value in values]

@@ -1,11 +1,10 @@
 """Objects with a globally unique id, what of them is read from rows, and how to find any of them by it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 from uuid import UUID
 
 import strawberry
@@ -14,7 +13,8 @@ from core import ids
 from core.errors import ValidationFailed
 from core.ids import IdPrefix
 from models.base import Row
-from models.records import column_of, record_class
+from models.columns import ColumnRows
+from models.records import columns_of, record_class
 from resolvers.pages import MAX_PAGE
 from schema.fields import field
 from schema.info import Info
@@ -99,30 +99,48 @@ def _reader(kind: type[Node], attribute: str) -> Callable[[Any], Any]:
     return attrgetter(attribute)
 
 
-@dataclass(frozen=True, slots=True)
 class Nodes(Columns):
     """The objects that some rows store, each made when somebody asks for it."""
 
     kind: type[Node]
-    rows: Sequence[Any]
+
+    def __init__(self, kind: type[Node], rows: Sequence[Any]) -> None:
+        self.kind = kind
+        self._rows = rows
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[Node]:
-        return map(self.kind.of, self.rows)
+        return map(self.kind.of, self._rows)
 
-    def values(self, attribute: str) -> list[Any]:
-        if attribute == "id":
-            return ids.encode_all(self.kind.prefix, self._column("id"))
-        read = _reader(self.kind, attribute)  # type: ignore[arg-type]  # classes are hashable
-        return self._column(attribute) if attribute not in self.kind.made else list(map(read, self.rows))
+    def values(self, attribute: str) -> Sequence[Any]:
+        if attribute in self.kind.made:
+            return self._made(attribute)
+        if isinstance(self._rows, ColumnRows):
+            return self._ids(self._rows.keys()) if attribute == "id" else self._rows.column(attribute)
+        column = self._of_records.get(attribute)
+        if column is None:
+            return self._made(attribute)
+        return self._ids(map(attrgetter("bytes"), column)) if attribute == "id" else column
 
-    def _column(self, name: str) -> list[Any]:
+    def moments(self, attribute: str) -> Sequence[str | None] | None:
+        of_columns = isinstance(self._rows, ColumnRows) and attribute not in self.kind.made
+        return cast(ColumnRows, self._rows).moments(attribute) if of_columns else None
+
+    def _made(self, attribute: str) -> list[Any]:
+        """Row by row."""
+        return list(map(_reader(self.kind, attribute), self._rows))  # type: ignore[arg-type]  # classes are hashable
+
+    def _ids(self, keys: Iterable[bytes]) -> list[str]:
+        return ids.encode_all(self.kind.prefix, keys)
+
+    @cached_property
+    def _of_records(self) -> Mapping[str, Sequence[Any]]:
         table = self.kind.table
-        if table is not None and {*map(type, self.rows)} == {record_class(table)}:
-            return column_of(self.rows, table, name)
-        return list(map(attrgetter(name), self.rows))
+        if table is None or {*map(type, self._rows)} != {record_class(table)}:
+            return {}
+        return columns_of(self._rows, table)
 
 
 def node_of(row: Row) -> Any:

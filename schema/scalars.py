@@ -1,7 +1,7 @@
 """The scalars, as the clients see them: input is checked here, so that nothing beyond this file meets a bad value."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -36,7 +36,7 @@ def print_datetime(value: datetime) -> str:
     return write_json(value)[1:-1].decode()
 
 
-def are_utc(values: list[Any]) -> bool:
+def are_utc(values: Sequence[Any]) -> bool:
     """Whether these are moments in UTC, or None, and nothing else."""
     return {*map(type, values)} <= {datetime, NoneType} and {*map(_ZONE, filter(None, values))} <= {UTC}
 

@@ -7,6 +7,21 @@ from core.tokens import hash_token, is_key_secret
 from services import api_keys, sessions
 
 
+def proof_of(keys: KeyRing, credentials: Credentials) -> AccessClaims | KeyProof:
+    """What these show, as far as that can be told without looking anything up.
+
+    Raises:
+        Unauthenticated: they are not valid or have expired, or an end user's token comes with no API key.
+    """
+    if is_key_secret(credentials.token):
+        token = credentials.end_user_token
+        end_user = keys.verify_end_user_token(token) if token else None
+        return KeyProof(hash_token(credentials.token), credentials.origin, end_user)
+    if credentials.end_user_token:
+        raise Unauthenticated(api_keys.MISPLACED)
+    return keys.verify_access_token(credentials.token)
+
+
 async def authenticate(keys: KeyRing, credentials: Credentials) -> Principal:
     """Who sends these, with the rights of this moment.
 
@@ -14,13 +29,7 @@ async def authenticate(keys: KeyRing, credentials: Credentials) -> Principal:
         Unauthenticated: they are not valid or have expired, the session has ended, the key was revoked or is for pages
             of other origins, or the end user's token goes with no browser key of its workspace.
     """
-    if is_key_secret(credentials.token):
-        token = credentials.end_user_token
-        end_user = keys.verify_end_user_token(token) if token else None
-        return await api_keys.load(KeyProof(hash_token(credentials.token), credentials.origin, end_user))
-    if credentials.end_user_token:
-        raise Unauthenticated(api_keys.MISPLACED)
-    return await sessions.load(keys.verify_access_token(credentials.token))
+    return await load(proof_of(keys, credentials))
 
 
 async def load(proof: AccessClaims | KeyProof) -> Principal:

@@ -3,6 +3,7 @@
 Access tokens name their session, and each request looks it up, so ending a session ends its access tokens too.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -12,11 +13,11 @@ import structlog
 from core.auth import AccessClaims, KeyRing
 from core.errors import Unauthenticated
 from core.ids import IdPrefix, new_id
-from core.permissions import Role
+from core.permissions import Rights, Role
 from core.principals import Principal
 from core.settings import Settings
 from core.tokens import hash_token, new_token
-from models.database import Connection, fetch, reading, transaction
+from models.database import Connection, Guard, fetch, reading, transaction
 from models.notifications import Notification, notify
 from models.refresh_tokens import RefreshToken
 
@@ -25,6 +26,16 @@ _PRINCIPAL = """
 SELECT m.workspace_id, m.role
 FROM (SELECT FROM refresh_tokens WHERE session_id = $1 AND user_id = $2 AND revoked_at IS NULL LIMIT 1) AS session
 LEFT JOIN memberships m ON m.user_id = $2
+"""
+# One row as long as the session goes on and its user's memberships are those that $3 tells.
+_UNCHANGED = """
+SELECT
+FROM (SELECT FROM refresh_tokens WHERE session_id = $1 AND user_id = $2 AND revoked_at IS NULL LIMIT 1) AS session
+CROSS JOIN (
+    SELECT string_agg(concat(m.workspace_id, ' ', m.role), ',' ORDER BY m.workspace_id) AS told
+    FROM memberships m WHERE m.user_id = $2
+) AS rights
+WHERE coalesce(rights.told, '') = $3
 """
 # All that changes a session holds the lock of its first token, so that nothing joins a session while it ends.
 _LOCK_SESSION = "SELECT id FROM refresh_tokens WHERE session_id = $1 ORDER BY id LIMIT 1 FOR UPDATE"
@@ -55,6 +66,13 @@ async def load(claims: AccessClaims) -> Principal:
         raise Unauthenticated("The session has ended.")
     roles = {row["workspace_id"]: Role(row["role"]) for row in rows if row["workspace_id"] is not None}
     return Principal((IdPrefix.USER, claims.user_id), roles, claims, claims.expires_at)
+
+
+def guard_of(claims: AccessClaims, rights: Mapping[UUID, Rights]) -> Guard:
+    """What finds out, within a statement that reads as the person with these rights, whether `load` would find them."""
+    # As PostgreSQL has it: ids are ordered alike as such and as text.
+    told = ",".join(sorted(f"{workspace_id} {role}" for workspace_id, role in rights.items()))
+    return Guard(_UNCHANGED, (claims.session_id, claims.user_id, told))
 
 
 async def add_token(user_id: UUID, session_id: UUID, settings: Settings) -> str:

@@ -8,7 +8,7 @@ from tortoise.exceptions import OperationalError
 
 from core.principals import Principal
 from models.agents import Agent
-from models.database import Reader, fetch, is_transient, reading, reading_as, seen_by, transaction
+from models.database import Guard, Reader, fetch, is_transient, reading, reading_as, seen_by, transaction
 from models.reads import Reads
 from models.runs import Run
 from models.threads import Thread
@@ -187,3 +187,31 @@ async def test_a_statement_that_fails_spoils_no_other() -> None:
         assert len(await Thread.read(reads, "WHERE id IS NOT NULL")) == 1
         await which(reads)
     await reads.close()
+
+
+async def test_a_guard_goes_with_what_is_read_until_it_has_held() -> None:
+    mine, _, runs = await two_members()
+    guard = Guard("SELECT FROM agents WHERE id = $2 AND $1", (True, runs[0].agent_id))
+    reads = Reads(lambda: seen_by(mine), lambda: reading_as(mine), guard)
+    assert await Run.read(reads, "WHERE id = $1", runs[1].id) == []
+    await which(reads)
+    assert not guard.has_held
+    await reads.close()
+    # In no transaction, where it has no place.
+    reads = Reads(lambda: seen_by(mine), lambda: reading_as(mine), guard)
+    assert [run.id for run in await Run.read(reads, "WHERE id = $1", runs[0].id)] == [runs[0].id]
+    assert guard.has_held
+    guard.sql = "nothing that could be executed"
+    assert len(await Run.read(reads, "WHERE id = $1", runs[0].id)) == 1
+    await reads.close()
+
+
+async def test_nothing_is_found_where_a_guard_fails() -> None:
+    mine, _, runs = await two_members()
+    # It sees what the caller sees, and nothing else.
+    for guard in (Guard("SELECT FROM agents WHERE id = $1", (runs[1].agent_id,)), Guard("SELECT WHERE $1", (False,))):
+        reads = Reads(lambda: seen_by(mine), lambda: reading_as(mine), guard)
+        for _ in range(2):
+            assert await Run.read(reads, "WHERE id = $1", runs[0].id) == []
+            assert not guard.has_held
+        await reads.close()

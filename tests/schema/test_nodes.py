@@ -1,5 +1,6 @@
 """Objects that rows store: each attribute is the row's value, or made of it, for one object and for all of a page."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from schema.failures import RunFailure
 from schema.nodes import Node, Nodes
 from schema.providers import ProviderName
 from schema.schema import schema
-from tests.models.test_records import records
+from tests.models.test_columns import both, possible
+from tests.models.test_records import records, sample
 
 pytestmark = pytest.mark.usefixtures("pool")
 KINDS = [kind for kind in Node.by_table.values() if schema._schema.get_type(kind.__name__)]
@@ -40,6 +42,27 @@ async def test_attributes_are_those_of_the_row(kind: type[Node]) -> None:
         of_pages = [value for rows in ([record], [row, record]) for value in Nodes(kind, rows).values(name)]
         for value in (getattr(kind.of(row), name), getattr(kind.of(record), name), *of_pages):
             assert (value, type(value)) == (expected, type(expected)), name
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+async def test_so_are_those_of_lists_that_are_read_as_columns(kind: type[Node]) -> None:
+    assert kind.table
+    columns = possible(kind.table)
+    row = sample(kind.table) | {name: value for name, value in VALUES.items() if name in columns}
+    found, rows = await both(kind.table, [row, row], columns)
+    for name in {*columns, *kind.made} - {"id"}:
+        if name not in kind.made:
+            assert [*Nodes(kind, rows).values(name)] == [getattr(record, name) for record in found]
+        assert (Nodes(kind, rows).moments(name) is None) == (name in kind.made or not is_moment(kind, name))
+    assert Nodes(kind, rows).values("id") == [encode(kind.prefix, record.id) for record in found]
+    assert [node.row.id for node in Nodes(kind, rows)] == [record.id for record in found]
+    if "failure" in kind.made:
+        assert Nodes(kind, rows).values("failure") == Nodes(kind, found).values("failure")
+
+
+def is_moment(kind: type[Node], name: str) -> bool:
+    assert kind.table
+    return kind.table.type_of(name) is datetime
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
