@@ -13,6 +13,11 @@ import aiohttp
 from core.ticks import Ticks
 from providers.guard import guarded_socket
 
+IDLE_S = 55.0
+"""How long a connection is kept for the next call. Most who stand before providers keep one for a minute or more, and a
+new one costs some round trips, and over TLS more than that.
+"""
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -49,6 +54,7 @@ class Connections:
             tracing.on_request_end.append(_note_answer)
             self._session = aiohttp.ClientSession(
                 connector=AbruptConnector(
+                    keepalive_timeout=IDLE_S,
                     limit=0,  # how many calls run at once is decided by who starts them
                     socket_factory=guarded_socket if self.public_only else None,
                 ),

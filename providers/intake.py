@@ -6,9 +6,10 @@ costs many times what several in one go do, and who follows a run is told some 3
 
 import asyncio
 import math
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 
 from core.ticks import FEW_STREAMS, TICK_S, Ticks, next_tick
 
@@ -51,9 +52,12 @@ class Intake(asyncio.Protocol):
         self._rests_until = self._latest = 0.0
         connection = response.connection  # None where all of the body is here already
         self._transport = cast(asyncio.Transport, connection.transport) if connection is not None else None
+        self._is_paused = False
         if self._transport is not None:
-            self._reader = cast(asyncio.Protocol, self._transport.get_protocol())
+            self._reader = cast(ResponseHandler, self._transport.get_protocol())
             self._transport.set_protocol(self)
+            if "Content-Encoding" not in response.headers:
+                self._set_flow(self)
 
     def rest(self) -> None:
         """What was let through has been dealt with: leave it at that for a moment."""
@@ -114,15 +118,37 @@ class Intake(asyncio.Protocol):
     def _leave(self) -> None:
         if self._transport is not None:
             self._transport.set_protocol(self._reader)
+            self._set_flow(self._reader)
             self._transport = None
 
-    def eof_received(self) -> bool | None:
+    def _set_flow(self, protocol: asyncio.Protocol) -> None:
+        """Whom what is read of the body tells to pause and to go on. aiohttp's protocol, told to go on by each piece
+        that is read, does all there is to do for that, paused or not.
+        """
+        content: Any = self._content
+        content._protocol = protocol
+
+    @property
+    def connected(self) -> bool:
+        return self._reader.connected
+
+    def pause_reading(self) -> None:
+        self._is_paused = True
+        self._reader.pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._reader.resume_reading(resume_parser)
+
+    def eof_received(self) -> None:
         self._let_through(self._clock())
-        return self._reader.eof_received()
+        self._reader.eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._let_through(self._clock())
         self._transport = None
+        self._set_flow(self._reader)
         self._reader.connection_lost(error)
 
     def pause_writing(self) -> None:

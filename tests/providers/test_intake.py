@@ -123,3 +123,17 @@ async def test_what_came_before_the_connection_broke_is_told_first(
         assert await anext(stream) == TextDelta("b")
         with pytest.raises(ProviderFailed):
             await anext(stream)
+
+
+async def test_a_provider_waits_for_a_slow_reader_who_misses_nothing(
+    upstream: Upstream, provider: OpenAICompatibleProvider
+) -> None:
+    tokens = numbered_tokens(15_000)  # several times what is kept for a reader
+    model, said, looks = upstream.serve(text(*tokens)), list[ModelEvent](), 0
+    async with asyncio.timeout(PATIENCE_S), aclosing(provider.stream(request(model))) as answer:
+        async for events in answer:
+            said += events
+            looks += 1
+            await asyncio.sleep(0.05)
+    assert said[:-1] == [TextDelta(token) for token in tokens]
+    assert looks >= 4

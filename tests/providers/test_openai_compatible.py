@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import ProviderFailed, ProviderTimedOut
 from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage
-from providers import intake
+from providers import connections, intake
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from tests.answers import said_by
@@ -81,6 +81,20 @@ async def test_deltas_come_as_they_are_sent(upstream: Upstream, provider: OpenAI
     async with aclosing(said_by(provider, request(model))) as events:
         assert await anext(events) == TextDelta("a")
         assert await anext(events) == TextDelta("b")
+
+
+@pytest.mark.parametrize(("idle_s", "count"), [(60.0, 1), (0.05, 2)])
+async def test_a_connection_is_kept_for_the_next_call_but_not_for_ever(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch, idle_s: float, count: int
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_S", idle_s)
+    provider = OpenAICompatibleProvider(upstream.base_url, idle_timeout_s=5)
+    model = upstream.serve(text("a"))
+    await ask(provider, model)
+    await asyncio.sleep(0.2)
+    await ask(provider, model)
+    await provider.aclose()
+    assert len({exchange.peer for exchange in upstream.exchanges(model)}) == count
 
 
 async def test_what_came_with_a_failure_is_told_before_it(
