@@ -1,5 +1,6 @@
 """What `make bench` leaves behind: the values as JSON, their medians as tables, the most telling of them as plots."""
 
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -194,6 +195,7 @@ def _machine(results: Results) -> str:
     busy = [noted["wall_s"] / noted["cpu_s"] for noted in results.machine]
     load = [noted["load_average"] for noted in results.machine]
     return (
+        f"All of them ran on Python {platform.python_version()}, built by {platform.python_compiler()}. "
         f"The machine, before each round and at the end: a fixed loop of Python took {min(cpu):.0f} to {max(cpu):.0f} "
         f"ms of CPU and {min(busy):.2f} to {max(busy):.2f} times that by the clock; load average {min(load):.1f} to "
         f"{max(load):.1f}.\n"
