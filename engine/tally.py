@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from json import dumps
 
-from core.events import ModelEvent, ModelFinished, ReasoningDelta, TextDelta, TokenUsage, ToolCalled
+from core.events import ModelEvent, ModelFinished, RunEventBody, TokenUsage, ToolCalled
 from models.llm_calls import BYTES_PER_TOKEN, estimate_tokens
 from providers.port import ChatMessage
 
 MOST_BYTES_OF_TOKENS = 8
 """Deltas that are shorter on average are single tokens, of which texts in most languages have 3 to 6 bytes."""
 
-Said = TextDelta | ReasoningDelta | ToolCalled
 MOST_TOKENS = 1_000_000_000
 """No call has more; nor could the books hold what it costs."""
 
@@ -37,9 +36,9 @@ class Tally:
         """The provider is about to be asked."""
         self.started_at, self._began = datetime.now(UTC), time.perf_counter()
 
-    def count(self, events: Sequence[ModelEvent]) -> list[Said]:
+    def count(self, events: Sequence[ModelEvent]) -> list[RunEventBody]:
         """Count what came next; what of it the model has said is returned."""
-        said: list[Said] = []
+        said: list[RunEventBody] = []
         for event in events:
             if isinstance(event, ModelFinished):
                 self.finished = event

@@ -23,7 +23,7 @@ from tortoise.exceptions import IntegrityError, OperationalError
 SHARED, LOG = "default", "log"
 """The pools: what all share, and the one connection of who writes the log, whom nobody is to hold up."""
 
-PARAMETER = re.compile(r"\$(\d+)")
+_PARAMETER = re.compile(r"\$(\d+)")
 
 
 class Reader(Protocol):
@@ -107,9 +107,9 @@ def _in_scope(sql: str, settings: tuple[str, ...], taken: int, guard: str | None
     guarding, condition = "", "scope.is_set"
     if guard is not None:
         taken += len(settings)
-        numbered = PARAMETER.sub(lambda number: f"${int(number[1]) + taken}", guard)
+        guard = behind(guard, taken)
         guarding = (
-            f"CROSS JOIN LATERAL (SELECT true AS holds FROM ({numbered}) AS one WHERE scope.is_set OFFSET 0) AS guard"
+            f"CROSS JOIN LATERAL (SELECT true AS holds FROM ({guard}) AS one WHERE scope.is_set OFFSET 0) AS guard"
         )
         condition = "guard.holds"
     return f"""
@@ -117,6 +117,11 @@ SELECT found.* FROM (SELECT num_nonnulls({all_set}) > 0 AS is_set) AS scope
 {guarding}
 CROSS JOIN LATERAL (SELECT * FROM ({sql}) AS inner_one WHERE {condition} OFFSET 0) AS found
 """
+
+
+def behind(sql: str, taken: int) -> str:
+    """The statement as part of one in which so many values come before its own."""
+    return _PARAMETER.sub(lambda number: f"${int(number[1]) + taken}", sql)
 
 
 class Transaction:

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.base import Row
 from models.database import Alone, Connection, fetch, look_up
-from models.transactions import PARAMETER
+from models.transactions import behind
 
 
 class Writes:
@@ -66,7 +66,7 @@ def _joined(statements: tuple[str, ...], sizes: tuple[int, ...]) -> str:
     """One statement of several, the first of which take as many parameters as ``sizes`` says."""
     parts, taken = [], 0
     for statement, size in zip(statements, sizes, strict=True):
-        parts.append(PARAMETER.sub(lambda number, taken=taken: f"${int(number[1]) + taken}", statement))  # type: ignore[misc]
+        parts.append(behind(statement, taken))
         taken += size
     *first, last = parts
     named = (f"write_{number} AS ({statement})" for number, statement in enumerate(first))

@@ -199,8 +199,12 @@ class LiteLLMProvider:
                 with self._litellm.guarding():
                     chunks, responses = await self._begin(request)
             while answer.reason is None and (chunk := await self._next(chunks)) is not None:
-                if events := list(answer.take(chunk)):
-                    yield events
+                events: list[ModelEvent] = []
+                try:
+                    events.extend(answer.take(chunk))
+                finally:  # What came before a failure is told first.
+                    if events:
+                        yield events
             usage = _usage(chunks.chunks) or await self._late_usage(chunks)
             yield list(answer.finish(chunks, usage))
         except Exception as error:

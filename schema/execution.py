@@ -210,6 +210,7 @@ class Schema(strawberry.Schema):
     async def _execute_operation(self, context: ExecutionContext, *args: Any) -> Any:
         """Queries and mutations, which may take so long and no longer; subscriptions are executed elsewhere."""
         limit_s, plan = context.context.runtime.settings.operation_timeout_s, self._plan_of(context)
+        # Plans are for queries alone: what fails by a plan is executed again.
         if plan is None and context.operation_type is OperationType.MUTATION:
             return await _finish(super()._execute_operation(context, *args), limit_s)
         try:

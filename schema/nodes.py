@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 import strawberry
@@ -125,8 +125,8 @@ class Nodes(Columns):
         return self._ids(map(attrgetter("bytes"), column)) if attribute == "id" else column
 
     def moments(self, attribute: str) -> Sequence[str | None] | None:
-        of_columns = isinstance(self._rows, ColumnRows) and attribute not in self.kind.made
-        return cast(ColumnRows, self._rows).moments(attribute) if of_columns else None
+        rows = self._rows
+        return rows.moments(attribute) if isinstance(rows, ColumnRows) and attribute not in self.kind.made else None
 
     def _made(self, attribute: str) -> list[Any]:
         """Row by row."""

@@ -21,17 +21,15 @@ from models.database import Connection, Guard, fetch, reading, transaction
 from models.notifications import Notification, notify
 from models.refresh_tokens import RefreshToken
 
-# No row: the session has ended. One row without a workspace: its user is in none.
-_PRINCIPAL = """
-SELECT m.workspace_id, m.role
-FROM (SELECT FROM refresh_tokens WHERE session_id = $1 AND user_id = $2 AND revoked_at IS NULL LIMIT 1) AS session
-LEFT JOIN memberships m ON m.user_id = $2
+# One row as long as the session goes on.
+_SESSION = """
+(SELECT FROM refresh_tokens WHERE session_id = $1 AND user_id = $2 AND revoked_at IS NULL LIMIT 1) AS session
 """
+# No row: the session has ended. One row without a workspace: its user is in none.
+_PRINCIPAL = f"SELECT m.workspace_id, m.role FROM {_SESSION} LEFT JOIN memberships m ON m.user_id = $2"
 # One row as long as the session goes on and its user's memberships are those that $3 tells.
-_UNCHANGED = """
-SELECT
-FROM (SELECT FROM refresh_tokens WHERE session_id = $1 AND user_id = $2 AND revoked_at IS NULL LIMIT 1) AS session
-CROSS JOIN (
+_UNCHANGED = f"""
+SELECT FROM {_SESSION} CROSS JOIN (
     SELECT string_agg(concat(m.workspace_id, ' ', m.role), ',' ORDER BY m.workspace_id) AS told
     FROM memberships m WHERE m.user_id = $2
 ) AS rights

@@ -123,7 +123,7 @@ def storable(body: RunEventBody) -> RunEventBody:
     """
     if type(body) is TextDelta:
         text = _clean_text(body.text)
-        return body if text is body.text or text == body.text else TextDelta(text)
+        return body if text == body.text else TextDelta(text)
     values = [getattr(body, name) for name in body.__slots__]
     clean = [_clean(value) for value in values]
     return body if clean == values else type(body)(*clean)

@@ -118,10 +118,12 @@ class EventLog:
                     self._drop(writer, _unavailable(error))
                 return
             left_out = {writer.ownership for writer in batch}
-        for writer in batch if left_out else ():
-            if writer.ownership in left_out:
-                self._spawn(self._store_alone(writer))
-        await self._settle([writer for writer in batch if not left_out or writer.ownership not in left_out])
+        if left_out:
+            for writer in batch:
+                if writer.ownership in left_out:
+                    self._spawn(self._store_alone(writer))
+            batch = [writer for writer in batch if writer.ownership not in left_out]
+        await self._settle(batch)
 
     async def _store_alone(self, writer: "RunWriter") -> None:
         try:
