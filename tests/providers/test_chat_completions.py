@@ -1,7 +1,6 @@
 """The chat-completions wire format, without sockets: bytes in, events out."""
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -310,7 +309,8 @@ CHUNKS = st.fixed_dictionaries(
 @settings(max_examples=1000, deadline=None)
 @given(st.lists(CHUNKS, min_size=1, max_size=3))
 def test_chunks_of_text_alone_are_read_as_all_others(chunks: list[dict[str, Any]]) -> None:
-    long_way = deepcopy(chunks)
+    # By JSON, which makes one object two where it stands in two places, as a deep copy does not.
+    long_way = orjson.loads(orjson.dumps(chunks))
     for one in long_way:
         for choice in one["choices"] if isinstance(one["choices"], list) else ():
             if isinstance(choice, dict) and isinstance(choice.get("delta"), dict):
