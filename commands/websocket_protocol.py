@@ -11,6 +11,7 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
 from commands.joined_transport import JoinedTransport
+from schema.sockets import TEXT_AT_ONCE
 
 CLOSE_TIMEOUT_S = 5.0
 """How long a peer has to take the close frame and to answer it."""
@@ -113,6 +114,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.close_sent = True
             self.transport.resume_reading()
             self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
+
+    async def run_asgi(self) -> None:
+        extensions: Any = self.scope["extensions"]
+        extensions[TEXT_AT_ONCE] = self.send_text_at_once
+        try:
+            await super().run_asgi()
+        finally:
+            # Otherwise the connection, its scope and this would keep each other.
+            del extensions[TEXT_AT_ONCE]
+
+    def send_text_at_once(self, text: bytes) -> bool:
+        """Send a text message, UTF-8, if that takes no waiting; whether it did."""
+        may_send = self.writable.is_set() and not self.close_sent and self._may_send_plainly()
+        if may_send:
+            self.transport.write(text_frame(text))
+        return may_send
 
     async def send(self, message: Any) -> None:
         if not self.writable.is_set():

@@ -1,13 +1,14 @@
 """One try at one model: asking it, handing on what it says, and the row that tells what came of it."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from core.errors import ErrorCode, ProviderFailed, ProviderTimedOut, ToolFailed
-from core.events import FinishReason, TokenUsage
+from core.events import FinishReason, ModelEvent, ReasoningDelta, TextDelta, TokenUsage
 from engine.execution import CancelRequested, Execution
 from engine.tally import Tally
 from models.llm_calls import LlmCall, LlmCallStatus
@@ -17,6 +18,9 @@ from models.writes import Writes
 from providers.catalogue import CatalogueEntry
 from providers.port import ModelProvider, ModelRequest
 from services.run_endings import Failure
+
+# What is appended without ado.
+_TEXT = frozenset({TextDelta, ReasoningDelta})
 
 
 @dataclass(slots=True)
@@ -122,12 +126,20 @@ class Attempt:
             self._judge()
 
     async def _read(self, provider: ModelProvider, execution: Execution, step: RunStep) -> None:
+        writer = execution.writer
+
+        def take(events: Sequence[ModelEvent]) -> bool:
+            may_take = writer.has_room and _TEXT.issuperset(map(type, events))
+            if may_take:
+                writer.extend(self.tally.count(events), step.id)
+            return may_take
+
         self.tally.begin()
         try:
-            async with aclosing(provider.stream(self.request)) as answer:
+            async with aclosing(provider.stream(self.request, take)) as answer:
                 async for events in answer:
-                    execution.writer.extend(self.tally.count(events), step.id)
-                    await execution.writer.room()
+                    writer.extend(self.tally.count(events), step.id)
+                    await writer.room()
         finally:
             self.tally.end()
 

@@ -52,6 +52,8 @@ _TRANSIENT_ERRORS = (
 )
 
 APP_ROLE = "synapse_app"
+LOG_CONNECTIONS = 2
+"""How many are kept for who writes the log. They are there from the beginning: it is needed most when all is busy."""
 STATEMENT_TIMEOUT_MS = 30_000
 # How long a process that froze in a transaction may keep others from what it locked.
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000
@@ -78,6 +80,7 @@ TABLES = [
     )
 ]
 
+_LOG_POOL = {"minsize": LOG_CONNECTIONS, "maxsize": LOG_CONNECTIONS}
 # One message to the server, as it comes with every transaction: hence no parameters, and nothing but ids and words.
 _SET = "set_config('{}', '{}', true)"
 _SET_NAMES = "SELECT set_config('app.email', $1, true), set_config('app.token_hash', $2, true)"
@@ -88,7 +91,7 @@ def tortoise_config(credentials: dict[str, Any], *more_modules: str) -> dict[str
     return {
         "connections": {
             SHARED: {"engine": "tortoise.backends.asyncpg", "credentials": credentials},
-            LOG: {"engine": "tortoise.backends.asyncpg", "credentials": credentials | {"minsize": 1, "maxsize": 1}},
+            LOG: {"engine": "tortoise.backends.asyncpg", "credentials": credentials | _LOG_POOL},
         },
         "apps": {"synapse": {"models": [*TABLES, *more_modules], "default_connection": SHARED}},
         "use_tz": True,
@@ -112,7 +115,7 @@ def credentials_of(database_url: str) -> dict[str, Any]:
 
 
 async def connect(database_url: str, pool_size: int) -> None:
-    """Open the process's pools, as the application's role: ``pool_size`` connections, and one more for the log."""
+    """Open the process's pools, as the application's role: ``pool_size`` connections, and `LOG_CONNECTIONS`."""
     credentials = credentials_of(database_url) | {
         "minsize": 1,
         "maxsize": pool_size,
@@ -248,7 +251,7 @@ async def look_up(sql: str, *values: Any) -> list[dict[str, Any]]:
 
 
 async def write_log(sql: str, *values: Any, may_wait: bool) -> list[dict[str, Any]]:
-    """As `look_up`, for what writes the log. Unless it ``may_wait`` for others, it goes by the connection that is kept
+    """As `look_up`, for what writes the log. Unless it ``may_wait`` for others, it goes by a connection that is kept
     for that.
     """
     return [dict(record) for record in await lone_statement(sql, values, SHARED if may_wait else LOG)]

@@ -7,7 +7,7 @@ from providers.catalogue import ProviderName
 from providers.connections import Connections
 from providers.messages import MessagesDecoder, encode_request
 from providers.model_facts import model_facts
-from providers.port import ModelRequest
+from providers.port import ModelRequest, Take
 from providers.streaming_http import StreamingEndpoint
 
 VERSION = "2023-06-01"
@@ -32,12 +32,12 @@ class AnthropicProvider:
             connections=connections,
         )
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+    def stream(self, request: ModelRequest, take: Take | None = None) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """See `providers.port.ModelProvider.stream`."""
         facts = model_facts().get(ProviderName.ANTHROPIC.model(request.model))
         most = facts.output_tokens if facts is not None else None
         body = encode_request(request, most_output_tokens=most or FEWEST_OUTPUT_TOKENS)
-        return self._endpoint.stream(body, MessagesDecoder())
+        return self._endpoint.stream(body, MessagesDecoder(), take)
 
     async def aclose(self) -> None:
         """See `StreamingEndpoint.aclose`."""

@@ -6,6 +6,7 @@ costs many times what several in one go do, and who follows a run is told some 3
 
 import asyncio
 import math
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import aiohttp
@@ -39,7 +40,9 @@ class Intake(asyncio.Protocol):
     is held before the first `rest`.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, answers: Answers) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, answers: Answers, arrived: Callable[[], None]) -> None:
+        """``arrived``: called when aiohttp has something new to read, or an end; it must not raise."""
+        self._arrived = arrived
         self._content = response.content
         self._answers = answers
         self._clock = asyncio.get_running_loop().time
@@ -111,6 +114,7 @@ class Intake(asyncio.Protocol):
         if self._content.is_eof():
             # aiohttp has given the connection back, and what comes next is another answer's.
             self._leave()
+        self._arrived()
 
     def _rest_since(self, at: float) -> None:
         self._rests_until, self._latest = at + SHORTEST_REST_S, next_tick(at + LONGEST_REST_S)
@@ -144,12 +148,14 @@ class Intake(asyncio.Protocol):
     def eof_received(self) -> None:
         self._let_through(self._clock())
         self._reader.eof_received()
+        self._arrived()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._let_through(self._clock())
         self._transport = None
         self._set_flow(self._reader)
         self._reader.connection_lost(error)
+        self._arrived()
 
     def pause_writing(self) -> None:
         self._reader.pause_writing()

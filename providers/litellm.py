@@ -24,7 +24,7 @@ from providers.credentials import Credential
 from providers.guard import guarding
 from providers.json_fields import text_of
 from providers.litellm_failures import failure_of_exception
-from providers.port import ModelRequest
+from providers.port import ModelRequest, Take
 from providers.tool_calls import ToolCallAssembler
 
 # Its providers that may call with what the server's own machine is allowed, whatever key a workspace has set: cloud
@@ -189,8 +189,10 @@ class LiteLLMProvider:
         self._credential = credential
         self._idle_timeout_s = idle_timeout_s
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
-        """See `providers.port.ModelProvider.stream`."""
+    async def stream(
+        self, request: ModelRequest, take: Take | None = None
+    ) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        """See `providers.port.ModelProvider.stream`; nothing is offered to ``take``."""
         await self._litellm.warm_up()
         answer, chunks = _Answer(), None
         responses: list[aiohttp.ClientResponse] = []

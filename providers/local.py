@@ -17,7 +17,7 @@ from core.errors import ProviderFailed
 from core.events import ModelEvent
 from providers.failures import presentable
 from providers.openai_compatible import OpenAICompatibleProvider
-from providers.port import ModelRequest
+from providers.port import ModelRequest, Take
 
 MODEL = "smollm2-135m"
 # As much as one answer may say: small models tend to go round in circles, and others wait for the slot.
@@ -65,13 +65,15 @@ class LocalProvider:
         child = _started(self._starting)
         return child.process.pid if child else None
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+    async def stream(
+        self, request: ModelRequest, take: Take | None = None
+    ) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """See `providers.port.ModelProvider.stream`."""
         limit = min(request.max_output_tokens or MAX_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS)
         # Waiting here rather than in the child, where it would count as the provider's silence.
         async with self._slots:
             child = await self._child()
-            async with aclosing(child.adapter.stream(replace(request, max_output_tokens=limit))) as answer:
+            async with aclosing(child.adapter.stream(replace(request, max_output_tokens=limit), take)) as answer:
                 async for events in answer:
                     yield events
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from core.events import ModelEvent
 from providers.chat_completions import OWN_DIALECTS, USUAL_DIALECT, ChatCompletionsDecoder, encode_request
 from providers.connections import Connections
-from providers.port import ModelRequest
+from providers.port import ModelRequest, Take
 from providers.streaming_http import StreamingEndpoint
 
 
@@ -33,9 +33,9 @@ class OpenAICompatibleProvider:
             connections=connections,
         )
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+    def stream(self, request: ModelRequest, take: Take | None = None) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """See `providers.port.ModelProvider.stream`."""
-        return self._endpoint.stream(encode_request(request, self._dialect), ChatCompletionsDecoder())
+        return self._endpoint.stream(encode_request(request, self._dialect), ChatCompletionsDecoder(), take)
 
     async def aclose(self) -> None:
         """See `StreamingEndpoint.aclose`."""

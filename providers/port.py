@@ -1,6 +1,6 @@
 """The one port through which Synapse speaks to every model."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -46,11 +46,18 @@ class ModelRequest:
     output_schema: dict[str, Any] | None = None
 
 
+Take = Callable[[Sequence[ModelEvent]], bool]
+"""Takes events at once, or returns false. It must not raise."""
+
+
 class ModelProvider(Protocol):
     """An adapter to one provider."""
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
+    def stream(self, request: ModelRequest, take: Take | None = None) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """Make the call and yield its events as they arrive, one or more at a time; the last one is ``ModelFinished``.
+
+        ``take`` may be offered events that come while the reader waits for them, and they are yielded unless it takes
+        them; never the last one.
 
         Closing the generator (``aclose``) or cancelling its reader closes the connection to the provider before it
         returns, so that the provider stops generating, and billing.

@@ -9,6 +9,7 @@ from typing import Final
 from core.errors import ProviderFailed, StartupRefused, ValidationFailed
 from core.events import TokenUsage
 from core.settings import Settings
+from core.ticks import Ticks
 from providers import local, scripted
 from providers.anthropic import AnthropicProvider
 from providers.catalogue import DEFAULT_CREDENTIAL, CatalogueEntry, ModelName, ProviderName
@@ -48,9 +49,9 @@ class Providers:
         StartupRefused: the base URL of the OpenAI-compatible endpoint is none.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ticks: Ticks | None = None) -> None:
         self._idle_timeout_s = settings.provider_idle_timeout_s
-        self._connections = Connections(public_only=not settings.allow_private_addresses)
+        self._connections = Connections(public_only=not settings.allow_private_addresses, ticks=ticks)
         self._litellm = LiteLLM(self._connections)
         self._built_in: dict[ProviderName, ModelProvider] = {ProviderName.LOCAL: LocalProvider()}
         self._of_server = {entry.name: entry for entry in _entries_of_server(settings)}

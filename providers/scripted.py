@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from core.errors import ProviderFailed
 from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, TokenUsage
-from providers.port import ChatRole, ModelRequest
+from providers.port import ChatRole, ModelRequest, Take
 
 # What a scripted model does next: yield an event, pause for seconds, or raise an error.
 ScriptStep = ModelEvent | float | Exception
@@ -27,8 +27,13 @@ class ScriptedProvider:
     def __init__(self, scripts: Mapping[str, Script] | None = None) -> None:
         self._scripts: Mapping[str, Script] = {} if scripts is None else scripts
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
-        """See `providers.port.ModelProvider.stream`. A script without ``ModelFinished`` ends like a lost connection."""
+    async def stream(
+        self, request: ModelRequest, take: Take | None = None
+    ) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        """See `providers.port.ModelProvider.stream`; nothing is offered to ``take``.
+
+        A script without ``ModelFinished`` ends like a lost connection.
+        """
         script = echo if request.model == ECHO_MODEL else self._scripts.get(request.model)
         if script is None:
             raise ProviderFailed(f"There is no scripted model {request.model}.", retryable=False)

@@ -10,10 +10,11 @@ import aiohttp
 from core.errors import ProviderFailed, ProviderTimedOut
 from core.events import ModelEvent
 from providers.answer_decoder import AnswerDecoder
+from providers.answer_reader import AnswerReader
 from providers.connections import Attempt, Connections, hang_up
 from providers.failures import MAX_DOCUMENT_BYTES, failure_of_status, presentable
 from providers.guard import refusal_in
-from providers.intake import Answers, Intake
+from providers.port import Take
 
 CONNECT_TIMEOUT_S = 10.0
 # How long the end of a finished answer's body is awaited, so that its connection can be used again.
@@ -46,39 +47,21 @@ class StreamingEndpoint:
         # `connect` holds for finding the address, too.
         self._timeout = aiohttp.ClientTimeout(connect=CONNECT_TIMEOUT_S, sock_read=idle_timeout_s)
 
-    async def stream(self, body: bytes, decoder: AnswerDecoder) -> AsyncGenerator[Sequence[ModelEvent], None]:
+    async def stream(
+        self, body: bytes, decoder: AnswerDecoder, take: Take | None = None
+    ) -> AsyncGenerator[Sequence[ModelEvent], None]:
         """Post ``body`` and yield the answer's events; see `providers.port.ModelProvider.stream`."""
         with _provider_failures(self._api_key):
             async with self._answer(body) as response:
-                with _Body(response, self._idle_timeout_s, self._connections) as answer:
-                    while not decoder.done:
-                        events: list[ModelEvent] = []
-                        try:
-                            await self._read(answer, decoder, events)
-                        finally:  # What came before a failure is told first.
-                            if events:
-                                yield events
-                        if events and not decoder.done:
-                            answer.rest()
+                with AnswerReader(response, decoder, take, self._idle_timeout_s, self._connections) as answer:
+                    while events := await answer.next():
+                        yield events
                 await _await_end_of_body(response)
 
     async def aclose(self) -> None:
         """Close its own connections. A stream still being read fails as if its connection broke."""
         if self._owns_connections:
             await self._connections.aclose()
-
-    async def _read(self, answer: "_Body", decoder: AnswerDecoder, events: list[ModelEvent]) -> None:
-        """Append the events of what comes next."""
-        try:
-            chunk = await answer.next()
-        except (aiohttp.ClientError, TimeoutError):
-            if not decoder.complete:
-                raise
-            chunk = b""
-        if chunk:
-            decoder.feed(chunk, events)
-        else:
-            decoder.close(events)
 
     @asynccontextmanager
     async def _answer(self, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -113,53 +96,6 @@ class StreamingEndpoint:
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not attempt.reused:
                     raise
-
-
-class _Body:
-    """The body of an answer, read as it comes. Bytes that never make a line are silence too, other than a line that
-    only begs for patience.
-
-    One timer watches over it, which looks when it goes off whether it should have; aiohttp's would be set anew with all
-    that comes.
-    """
-
-    def __init__(self, response: aiohttp.ClientResponse, longest_silence_s: float, answers: Answers) -> None:
-        if response.connection is not None and response.connection.protocol is not None:
-            response.connection.protocol.read_timeout = None
-            response.connection.protocol.start_timeout()  # which ends the one that runs
-        self._intake = Intake(response, answers)
-        self.rest = self._intake.rest
-        self._content = response.content
-        self._longest_s = longest_silence_s
-        self._loop = asyncio.get_running_loop()
-        self._line_ended, self._is_listening = True, False
-        self._since = 0.0
-        self._timer = self._loop.call_later(longest_silence_s, self._look)
-
-    def __enter__(self) -> "_Body":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._intake.close()
-
-    async def next(self) -> bytes:
-        """What comes next; nothing at the end. Raises TimeoutError: no line was completed for too long."""
-        if self._line_ended:
-            self._since = self._loop.time()
-        self._is_listening = True
-        chunk = await self._content.readany()
-        self._is_listening = False
-        self._line_ended = b"\n" in chunk or b"\r" in chunk
-        return chunk
-
-    def _look(self) -> None:
-        # Who reads nothing hears nothing.
-        left_s = self._since + self._longest_s - self._loop.time() if self._is_listening else self._longest_s
-        if left_s > 0:
-            self._timer = self._loop.call_later(left_s, self._look)
-        else:
-            self._content.set_exception(TimeoutError())
 
 
 @contextmanager

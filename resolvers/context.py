@@ -75,7 +75,9 @@ class Context:
     token still sent along. ``watched``: the workspaces of which a subscription tells; it ends when the caller loses
     rights there. ``address``: that of the client, as far as proxies are to be believed. ``cost`` is known once the
     operation was let in. ``recall``: who has shown this, with what they still have of the rights that they had when the
-    operation began. ``presumption``: by which it is known who calls, until that is known to be so.
+    operation began. ``presumption``: by which it is known who calls, until that is known to be so. ``send``: sends the
+    data of one more result at once; ``show`` does it for an event of a subscription. Both return false where that can't
+    be, and are there only where some transport can.
     """
 
     runtime: Runtime
@@ -87,6 +89,8 @@ class Context:
     cost: Cost | None = None
     recall: Callable[[AccessClaims | KeyProof], Awaitable[Principal]] = principals.load
     presumption: Presumption | None = None
+    send: Callable[[dict[str, Any]], bool] | None = None
+    show: Callable[[object], bool] | None = None
     _batches: Batches = field(default_factory=Batches)
     _reads: Reads | None = None
 

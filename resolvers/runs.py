@@ -1,6 +1,6 @@
 """Runs: who may start, see, follow and cancel them, and reading what hangs off them in batches."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -145,9 +145,9 @@ async def last_seq_by_run(context: Context, run_ids: Sequence[UUID]) -> Mapping[
 
 
 async def follow_run(
-    context: Context, run_id: str, after: int, max_hz: int
+    context: Context, run_id: str, after: int, max_hz: int, show: Callable[[Run, LoggedEvent], bool]
 ) -> AsyncGenerator[tuple[Run, LoggedEvent], None]:
-    """The events of a run after number ``after``, each with the run's row; see `streaming.follow.follow`.
+    """The events of a run after number ``after``, each with the run's row; see `streaming.follow.follow_found`.
 
     Raises:
         NotFound: the caller sees no such run.
@@ -168,7 +168,10 @@ async def follow_run(
         await context.watch(run.workspace_id)
         return run.workspace_id, page
 
-    async with aclosing(follow_found(context.runtime.bus, key, look, after, max_hz)) as events:
+    def show_of_run(event: LoggedEvent) -> bool:
+        return run is not None and show(run, event)
+
+    async with aclosing(follow_found(context.runtime.bus, key, look, after, max_hz, show_of_run)) as events:
         async for event in events:
             assert run is not None
             yield run, event

@@ -1,8 +1,9 @@
 """How operations are executed: Strawberry's schema with what this one needs besides."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import strawberry
@@ -166,6 +167,8 @@ class Schema(strawberry.Schema):
             return
         executor, events = begun
         encoder = EventEncoder(executor)
+        if (send := context.context.send) is not None:
+            context.context.show = partial(_show, encoder, send)
         try:
             async with aclosing(events):
                 async for event in events:
@@ -244,6 +247,11 @@ class Schema(strawberry.Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log every error here, the expected ones too; `schema.errors` logs those that matter."""
+
+
+def _show(encoder: EventEncoder, send: Callable[[dict[str, Any]], bool], event: object) -> bool:
+    data = encoder.encode(event)
+    return data is not None and send(data)
 
 
 def asks_nothing(operation: OperationDefinitionNode) -> bool:

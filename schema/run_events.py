@@ -192,6 +192,10 @@ class RunEventSubscription:
             strawberry.argument(description="How to deliver deltas; at most 30 a second by default."),
         ] = None,
     ) -> AsyncGenerator[RunEvent, None]:
-        max_hz = delivery.max_hz if delivery else DEFAULT_HZ
-        async for run, event in runs.follow_run(info.context, run_id, after, max_hz):
+        max_hz, context = delivery.max_hz if delivery else DEFAULT_HZ, info.context
+
+        def show(run: RunRow, event: LoggedEvent) -> bool:
+            return context.show is not None and context.show(event_of(run, event))
+
+        async for run, event in runs.follow_run(context, run_id, after, max_hz, show):
             yield event_of(run, event)

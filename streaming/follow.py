@@ -8,6 +8,7 @@ import asyncio
 import math
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -40,40 +41,44 @@ _log = structlog.get_logger(__name__)
 
 Look = Callable[[int, int], Awaitable[tuple[UUID, list[LoggedEvent]]]]
 """Reads a run's workspace and its events after a number, so many at most, once nothing is missed that follows."""
+Show = Callable[[LoggedEvent], bool]
+"""Shows a delta to the reader at once, or returns false, where it has to be yielded."""
 
 
 def follow(
-    bus: Bus, run_id: UUID, workspace_id: UUID, after: int = 0, max_hz: int = 30
+    bus: Bus, run_id: UUID, workspace_id: UUID, after: int = 0, max_hz: int = 30, show: Show | None = None
 ) -> AsyncGenerator[LoggedEvent, None]:
     """As `follow_found`, for a run that is known to be one of the workspace's."""
 
     async def look(after: int, limit: int) -> tuple[UUID, list[LoggedEvent]]:
         return workspace_id, await read(reading([workspace_id]), run_id, after, limit)
 
-    return follow_found(bus, run_id, look, after, max_hz)
+    return follow_found(bus, run_id, look, after, max_hz, show)
 
 
 async def follow_found(
-    bus: Bus, run_id: UUID, look: Look, after: int = 0, max_hz: int = 30
+    bus: Bus, run_id: UUID, look: Look, after: int = 0, max_hz: int = 30, show: Show | None = None
 ) -> AsyncGenerator[LoggedEvent, None]:
     """The events of a run from number ``after`` + 1 to its last one, as they come. ``look`` finds the first ones.
 
     Adjacent deltas are merged, so that at most ``max_hz`` a second are yielded; the first one and events of other kinds
     come at once, after all that went before them. The ``first_seq`` of each is the ``seq`` before it plus 1.
+    A delta that comes while the reader waits for nothing else is first offered to ``show``, and yielded unless that
+    takes it: nearly all are such, and to wake the reader costs more than all else that is done for them here.
     Closing the generator, or cancelling who waits for it, leaves nothing behind.
 
     Raises:
         ValidationFailed: ``after`` is negative or beyond the newest event. What ``look`` raises.
     """
     async with bus.subscribe(channel(run_id)) as subscription:
-        tail = _Tail(bus, subscription, run_id, after)
+        pace = _Pace(max_hz)
+        tail = _Tail(bus, subscription, run_id, after, show and partial(_show_in_time, pace, show))
         if await tail.begin(look):
             return
-        pace = _Pace(max_hz)
         pending: list[LoggedEvent] = []
         while True:
             if not pending:
-                extend(pending, await tail.next())
+                extend(pending, await tail.next(may_show=True))
             await _gather(pending, tail, pace)
             event = pending.pop(0)
             if is_delta(event):
@@ -95,6 +100,13 @@ async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: "_Pace") -> N
         if not more:
             return
         extend(pending, more)
+
+
+def _show_in_time(pace: "_Pace", show: Show, event: LoggedEvent) -> bool:
+    is_shown = pace.is_due and show(event)
+    if is_shown:
+        pace.count()
+    return is_shown
 
 
 def poll_s(bus: Bus) -> float:
@@ -132,13 +144,16 @@ class _Pace:
 class _Tail:
     """What comes after a cursor, in order: from the bus where that goes on without a gap, otherwise from the log."""
 
-    def __init__(self, bus: Bus, subscription: Subscription, run_id: UUID, cursor: int) -> None:
+    def __init__(
+        self, bus: Bus, subscription: Subscription, run_id: UUID, cursor: int, show: Show | None = None
+    ) -> None:
         self._bus = bus
         self._subscription = subscription
         self._run_id = run_id
         # Finds what is the workspace's, once that is known.
         self._reader = reading(())
         self._cursor = cursor
+        self._show = show
         self._clock = asyncio.get_running_loop().time
         # What the log held when it was looked at first.
         self._unread: list[LoggedEvent] = []
@@ -177,8 +192,10 @@ class _Tail:
         """Whether `next` has something to look at, without waiting."""
         return bool(self._unread) or self._behind or self._subscription.has_more
 
-    async def next(self, deadline: float = math.inf) -> list[LoggedEvent]:
-        """The events that come next; none, when there are none by ``deadline``."""
+    async def next(self, deadline: float = math.inf, *, may_show: bool = False) -> list[LoggedEvent]:
+        """The events that come next; none, when there are none by ``deadline``. ``may_show``: but for those that are
+        shown to the reader at once.
+        """
         if self._unread:
             page, self._unread = self._unread, []
             return page
@@ -186,13 +203,30 @@ class _Tail:
             if self._behind and (page := await self._read_page()):
                 return page
             poll_at = self._poll_at
-            message = await self._subscription.get(min(deadline, poll_at))
+            message = await self._subscription.get(min(deadline, poll_at), self._show_now if may_show else None)
             if message is None:
                 if deadline <= poll_at:
                     return []
-                self._behind = True
+                # Unless something was shown meanwhile.
+                self._behind = self._poll_at == poll_at
             elif fresh := self._take(message):
                 return fresh
+
+    def _show_now(self, message: Message) -> bool:
+        """Show the reader what a message tells of, if that is the next delta and nothing else."""
+        if self._show is None:
+            return False
+        try:
+            events = decode_events(message)
+            event = events[0]
+            if len(events) > 1 or event.first_seq != self._cursor + 1 or not is_delta(event) or not self._show(event):
+                return False
+        except Exception:
+            # It is taken the usual way then, where whatever is wrong with it is told of.
+            return False
+        self._cursor = event.seq
+        self._put_off_poll()
+        return True
 
     def _take(self, message: Message | Missed) -> list[LoggedEvent]:
         """Those of the hinted events that come right after the cursor, which moves on behind them."""

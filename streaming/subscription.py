@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,13 +41,16 @@ class Subscription:
         self._bytes = 0
         self._missed = False
         self._waiting: asyncio.Future[bool] | None = None
+        self._take_now: Callable[[Message], bool] | None = None
         self._deadline = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def deliver(self, message: Message | Missed) -> None:
-        """Queue a message; for the bus alone. Never waits."""
+        """Queue a message, if it is not taken at once; for the bus alone. Never waits."""
         if isinstance(message, Missed):
             self._missed = True
+        elif self._take_now is not None and self._is_waited_for and self._take_now(message):
+            return
         else:
             self._messages.append(message)
             self._bytes += len(message)
@@ -60,12 +64,17 @@ class Subscription:
         """Whether `get` has something to return, without waiting."""
         return self._missed or bool(self._messages)
 
-    async def get(self, deadline: float = math.inf) -> Message | Missed | None:
+    async def get(
+        self, deadline: float = math.inf, take_now: Callable[[Message], bool] | None = None
+    ) -> Message | Missed | None:
         """The next message, waiting until there is one; None when there is none by ``deadline``, which is a time of the
         event loop. Cancelling the wait loses nothing. One task at a time may wait.
+
+        ``take_now``: is shown each message that comes during the wait, as it is published, and takes it, which does not
+        end the wait, or returns false. It must not raise.
         """
         while not (self._missed or self._messages):
-            if not await self._wait(deadline):
+            if not await self._wait(deadline, take_now):
                 return None
         if self._missed:
             self._missed = False
@@ -78,7 +87,7 @@ class Subscription:
             self._timer.cancel()
             self._timer = None
 
-    async def _wait(self, deadline: float) -> bool:
+    async def _wait(self, deadline: float, take_now: Callable[[Message], bool] | None) -> bool:
         """Until a message comes; false where none has by ``deadline``. Without asyncio's time-outs, which cost more
         than all else that is done for a message.
         """
@@ -87,12 +96,16 @@ class Subscription:
             return False
         self._deadline = deadline
         self._set_timer(loop)
-        self._waiting = loop.create_future()
+        self._waiting, self._take_now = loop.create_future(), take_now
         try:
             # Not by the clock: timers may be some tenths of a millisecond ahead of it.
             return await self._waiting
         finally:
-            self._waiting = None
+            self._waiting = self._take_now = None
+
+    @property
+    def _is_waited_for(self) -> bool:
+        return self._waiting is not None and not self._waiting.done()
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have a timer that goes off by the deadline. One that does so earlier will do: then it is set anew, which is

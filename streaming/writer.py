@@ -1,12 +1,11 @@
 """Writing runs' events: one task of the process stores what all its runs have to say, many events a statement.
 
-While one insert is on its way, and until the next tick at least, what comes in the meantime is gathered for the next:
-an idle system stores a word as soon as it was said, a busy one stores more at once.
+Until the next tick, what comes after an insert began is gathered for the next one: an idle system stores a word as soon
+as it was said, a busy one stores more at once. That may begin before the one before is over, with what other runs say.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any
@@ -17,8 +16,8 @@ import structlog
 
 from core.errors import LogUnavailable, RunLost, SynapseError
 from core.events import LoggedEvent, ReasoningDelta, RunEventBody, TextDelta
-from core.ticks import FEW_STREAMS, TICK_S, nearest_tick
-from models.database import Reader, is_transient
+from core.ticks import FEW_STREAMS, TICK_S, Ticks, nearest_tick
+from models.database import LOG_CONNECTIONS, Reader, is_transient
 from streaming.bus import Bus
 from streaming.codec import encode_body, storable
 from streaming.deltas import StandingText, grown, joined
@@ -40,15 +39,18 @@ _log = structlog.get_logger(__name__)
 class EventLog:
     """The writing end of the log in this process: opens writers, and stores what they append."""
 
-    def __init__(self, bus: Bus, give_up_s: float = GIVE_UP_S) -> None:
+    def __init__(self, bus: Bus, ticks: Ticks | None = None, *, give_up_s: float = GIVE_UP_S) -> None:
         """``give_up_s``: how long the database may be away before what could not be stored fails its writers."""
         self._bus = bus
+        self._ticks = ticks or Ticks()
         self._give_up_s = give_up_s
         # Those with events that are not stored yet, in the order of their first one.
         self._unsettled: dict[RunWriter, None] = {}
         self._filled = asyncio.Event()
-        # Somebody waits for what is to be stored.
+        # It is time to store what there is, or somebody waits for it.
         self._awaited = asyncio.Event()
+        self._gathers_until = 0.0
+        self._places = asyncio.Semaphore(LOG_CONNECTIONS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: WeakSet[RunWriter] = WeakSet()
 
@@ -90,20 +92,35 @@ class EventLog:
         while True:
             await self._filled.wait()
             await self._gather(next_at)
-            next_at = nearest_tick(now() + GATHER_S)
+            # Where many write, by the tick, however late it was heard: what the next one wakes would wait for another.
+            since = now() if self.is_quiet else max(next_at, now() - GATHER_S)
+            next_at = nearest_tick(since + GATHER_S)
+            await self._places.acquire()
             self._filled.clear()
             if batch := [writer for writer in self._unsettled if writer.take()]:
-                await self._store(batch)
+                self._spawn(self._store_in_place(batch))
+            else:
+                self._places.release()
 
     async def _gather(self, until: float) -> None:
-        """Wait for that time of the event loop, unless somebody else waits for what there is."""
-        if until > asyncio.get_running_loop().time():
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(until):
-                    await self._awaited.wait()
-            # Those who woke at this very tick may have something to say, too.
+        """Wait for that tick, unless somebody else waits for what there is."""
+        if until > asyncio.get_running_loop().time() or not self.is_quiet:
+            self._gathers_until = until
+            self._ticks.call_at(until, self._ring)
+            await self._awaited.wait()
+            # Those whom the same tick has woken may have something to say, too.
             await asyncio.sleep(0)
         self._awaited.clear()
+
+    def _ring(self, at: float) -> None:
+        if at == self._gathers_until:
+            self._awaited.set()
+
+    async def _store_in_place(self, batch: Sequence["RunWriter"]) -> None:
+        try:
+            await self._store(batch)
+        finally:
+            self._places.release()
 
     async def _store(self, batch: Sequence["RunWriter"]) -> None:
         """Store what these have in flight in one go; those for which that did not work, each in a task of its own.
@@ -261,6 +278,12 @@ class RunWriter:
         if self._stored_seq < target:
             self._log.hurry()
         await self._wait_until(lambda: self._stored_seq >= target)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether text may be appended that `room` would not wait for. Appending it does not raise, either."""
+        is_awaited = self._log.is_quiet and not 0 < self._first_word <= self._stored_seq
+        return self._failure is None and self._pending_chars < ROOM_CHARS and not is_awaited
 
     async def room(self) -> None:
         """Wait while too much is pending, and after the first words, where few runs are written, until they are stored

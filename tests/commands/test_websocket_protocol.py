@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.asyncio.client import connect
 from websockets.frames import Frame
 from websockets.frames import Opcode as FrameType
+from websockets.typing import Subprotocol
 
 from commands.websocket_protocol import Config, WebSocketProtocol, text_frame
+from schema.sockets import TEXT_AT_ONCE
 from tests.e2e.frames import Opcode, Wire, frame, wire
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -157,6 +160,50 @@ async def test_to_a_peer_that_does_not_read_nothing_more_is_sent_until_it_does()
                 received.append(got[1].decode())
         await connection.send(frame(Opcode.CLOSE, b"\x03\xe8"))
     assert received == sent
+
+
+@pytest.mark.parametrize("compression", [False, True])
+async def test_what_is_sent_at_once_is_what_would_be_sent(compression: bool) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        send_at_once = scope["extensions"][TEXT_AT_ONCE]
+        assert not send_at_once(b"too early")
+        await accept(receive, send)
+        for size in SIZES:
+            await send(text("é" * size))
+            assert send_at_once(("é" * size).encode()) is not compression
+        await send({"type": "websocket.close"})
+        assert not send_at_once(b"too late")
+
+    async with (
+        serving(app, ws_per_message_deflate=compression) as url,
+        connect(f"ws{url[4:]}/", max_size=None, subprotocols=[Subprotocol("graphql-transport-ws")]) as peer,
+    ):
+        received = [message async for message in peer]
+    assert received == [message for size in SIZES for message in ["é" * size] * (1 if compression else 2)]
+
+
+async def test_nothing_is_sent_at_once_while_the_peer_does_not_read() -> None:
+    count, is_held_up = 0, asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal count
+        await accept(receive, send)
+        while scope["extensions"][TEXT_AT_ONCE](b"%d" % count * 5_000):
+            count += 1
+            await asyncio.sleep(0)
+        is_held_up.set()
+        await send({"type": "websocket.close"})
+
+    async with serving(app) as url, wire(url, receive_buffer=4096) as connection:
+        await connection.shake_hands()
+        async with asyncio.timeout(60):
+            await is_held_up.wait()
+            received = []
+            while (got := await connection.next_frame())[0] == Opcode.TEXT:
+                received.append(got[1])
+        await connection.send(frame(Opcode.CLOSE, b"\x03\xe8"))
+    assert count > 1
+    assert received == [b"%d" % number * 5_000 for number in range(count)]
 
 
 def test_a_connection_that_breaks_before_its_turn_to_send_keeps_no_other_from_sending() -> None:

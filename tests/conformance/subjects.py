@@ -12,7 +12,7 @@ from core.events import FinishReason, ModelEvent, ModelFinished, TextDelta, Toke
 from providers import local, scripted
 from providers.litellm import LiteLLMProvider
 from providers.local import LocalProvider
-from providers.port import ModelProvider, ModelRequest
+from providers.port import ModelProvider, ModelRequest, Take
 from providers.scripted import ScriptedProvider, ScriptStep
 from tests.upstream.replies import Reply, Signal
 from tests.upstream.server import Exchange, Upstream
@@ -174,8 +174,8 @@ class ThroughLiteLLM:
         self._adapter = adapter
         self._family = family
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent], None]:
-        return self._adapter.stream(replace(request, model=f"{self._family}/{request.model}"))
+    def stream(self, request: ModelRequest, take: Take | None = None) -> AsyncGenerator[Sequence[ModelEvent], None]:
+        return self._adapter.stream(replace(request, model=f"{self._family}/{request.model}"), take)
 
     async def aclose(self) -> None:
         await self._adapter.aclose()

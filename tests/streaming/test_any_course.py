@@ -1,11 +1,12 @@
 """Whatever course a run takes, and whatever the bus does to its hints, all who follow it see the same."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import chain, repeat
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +32,7 @@ from streaming.bus import Bus, MemoryBackend, Message
 from streaming.deltas import extend
 from streaming.follow import follow
 from streaming.writer import EventLog, RunWriter
-from tests.streaming.runs import assert_dense, collect, finish, make_run, opened, said, sha256_of, stored, take_over
+from tests.streaming.runs import assert_dense, finish, make_run, opened, said, sha256_of, stored, take_over
 
 pytestmark = pytest.mark.usefixtures("pool")
 
@@ -54,7 +55,11 @@ class UnreliableBus(Bus):
         self._fates: Iterator[Fate] = chain(fates, repeat(Fate.ARRIVES))
         self._held_back: list[Message] = []
 
-    async def publish(self, channel: str, message: Message) -> None:
+    async def publish_all(self, messages: Iterable[tuple[str, Message]]) -> None:
+        for channel, message in messages:
+            await self._suffer(channel, message)
+
+    async def _suffer(self, channel: str, message: Message) -> None:
         arriving: list[Message] = []
         match next(self._fates):
             case Fate.ARRIVES:
@@ -67,7 +72,7 @@ class UnreliableBus(Bus):
                 self._held_back.append(message)
                 return
         for late_or_not in (*arriving, *self._held_back):
-            await super().publish(channel, late_or_not)
+            await super().publish_all([(channel, late_or_not)])
         self._held_back.clear()
 
 
@@ -101,10 +106,25 @@ class Course:
         events = await stored(self.run)
         self.begun = {event.step_id: event.seq for event in events if event.step_id and event.body == StepStarted({})}
 
-    async def join(self, share: float, max_hz: int) -> None:
-        after = round(share * len(await stored(self.run)))
-        events = follow(self.bus, self.run.id, self.run.workspace_id, after, max_hz)
-        self.followers.append((after, asyncio.create_task(collect(events))))
+    async def join(self, share: float, max_hz: int, shows: float) -> None:
+        """``shows``: with which probability what may be shown at once is."""
+        after, random = round(share * len(await stored(self.run))), Random(max_hz)
+        seen: list[LoggedEvent] = []
+
+        def show(event: LoggedEvent) -> bool:
+            is_shown = random.random() < shows
+            if is_shown:
+                seen.append(event)
+            return is_shown
+
+        async def see_all() -> list[LoggedEvent]:
+            events = follow(self.bus, self.run.id, self.run.workspace_id, after, max_hz, show)
+            async with asyncio.timeout(30), aclosing(events):
+                async for event in events:
+                    seen.append(event)
+            return seen
+
+        self.followers.append((after, asyncio.create_task(see_all())))
 
 
 STEPS = st.sampled_from([new_id(), new_id()])
@@ -117,7 +137,7 @@ ACTIONS: st.SearchStrategy[tuple[str, Any]] = st.one_of(
     st.tuples(st.just("rewind"), st.tuples(STEPS)),
     st.tuples(st.just("flush"), st.just(())),
     st.tuples(st.just("sleep"), st.tuples(st.sampled_from([0, 0, 0.001, 0.005]))),
-    st.tuples(st.just("join"), st.tuples(st.floats(0, 1), st.sampled_from([1, 30, 120]))),
+    st.tuples(st.just("join"), st.tuples(st.floats(0, 1), st.sampled_from([1, 30, 120]), st.sampled_from([0, 0.5, 1]))),
     st.tuples(st.just("change_hands"), st.just(())),
 )
 
@@ -155,7 +175,7 @@ async def test_all_followers_see_all_of_it(
     async with bus, aclosing(EventLog(bus)) as log, asyncio.timeout(30):
         await log.start()
         course = Course(bus, log, run, await opened(log, run))
-        await course.join(0, 30)
+        await course.join(0, 30, shows=0.5)
         for action, arguments in actions:
             await take(course, action, arguments)
         last = await finish(bus, run, course.writer)

@@ -8,7 +8,7 @@ import pytest
 
 from streaming.bus import Bus, Missed
 from streaming.redis_publisher import OUTBOX_BOUND
-from streaming.subscription import QUEUE_BOUND, QUEUE_BYTES
+from streaming.subscription import QUEUE_BOUND, QUEUE_BYTES, Message, Subscription
 from tests.streaming.waiting import PATIENCE_S, is_silent, receive, receive_until
 
 
@@ -179,3 +179,35 @@ async def test_entering_and_leaving_by_cancellation_at_any_moment_leaves_nothing
     async with bus.subscribe(channel) as subscription:
         await bus.publish(channel, b"works")
         assert await receive(subscription) == b"works"
+
+
+async def test_what_is_taken_at_once_ends_no_wait(bus: Bus, channel: str) -> None:
+    taken: list[bytes] = []
+
+    def take(message: Message) -> bool:
+        taken.append(bytes(message))
+        return bytes(message) != b"refused"
+
+    async with bus.subscribe(channel) as subscription:
+        waiting = asyncio.create_task(subscription.get(take_now=take))
+        await asyncio.sleep(0)
+        for message in (b"a", b"b", b"refused", b"c"):
+            await bus.publish(channel, message)
+        async with asyncio.timeout(10):
+            assert await waiting == b"refused"
+        # What came after it waits its turn.
+        assert await receive(subscription) == b"c"
+        assert taken == [b"a", b"b", b"refused"]
+
+
+async def test_nothing_is_taken_for_who_has_stopped_waiting(bus: Bus, channel: str) -> None:
+    async def wait(subscription: Subscription) -> None:
+        await subscription.get(take_now=lambda message: True)
+
+    async with bus.subscribe(channel) as subscription:
+        waiting = asyncio.create_task(wait(subscription))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await bus.publish(channel, b"kept")
+        await asyncio.wait([waiting])
+        assert await receive(subscription) == b"kept"

@@ -33,6 +33,7 @@ from tests.streaming.runs import (
     stored,
     take_over,
 )
+from tests.streaming.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("pool")
 
@@ -356,3 +357,80 @@ async def test_many_followers_do_not_overrun_the_database_while_redis_is_away(fr
             while bus.healthy:  # noqa: ASYNC110  # another process's state
                 await asyncio.sleep(0.01)
         assert bus.subscriptions / following.poll_s(bus) <= following.MOST_BLIND_POLLS_PER_S
+
+
+async def test_what_comes_to_a_reader_who_waits_may_be_shown_without_waking_them(
+    bus: Bus, run: Run, writer: RunWriter
+) -> None:
+    shown: list[LoggedEvent] = []
+
+    def show(event: LoggedEvent) -> bool:
+        shown.append(event)
+        return True
+
+    events = follow(bus, run.id, run.workspace_id, after=1, max_hz=120, show=show)
+    async with aclosing(events), asyncio.timeout(20):
+        reading = asyncio.ensure_future(anext(events))
+        await settled(bus)
+        words = [f"{number} " for number in range(20)]
+        for word in words:
+            writer.append(TextDelta(word), STEP)
+            await writer.flush()
+            await asyncio.sleep(0.01)
+        assert not reading.done()
+        assert said(shown) == "".join(words)
+        assert_dense(shown, 1)
+        writer.append(ToolCalled("1", "search", {}), STEP)
+        assert (await reading).body == ToolCalled("1", "search", {})
+
+
+async def test_a_delta_that_is_shown_puts_off_the_next(bus: Bus, run: Run, writer: RunWriter) -> None:
+    shown_at: list[float] = []
+
+    def show(event: LoggedEvent) -> bool:
+        shown_at.append(monotonic())
+        return True
+
+    events = follow(bus, run.id, run.workspace_id, after=1, max_hz=2, show=show)
+    async with aclosing(events), asyncio.timeout(20):
+        reading = asyncio.ensure_future(anext(events))
+        await settled(bus)
+        for word in ("one ", "two ", "three "):
+            writer.append(TextDelta(word), STEP)
+            await writer.flush()
+        event = await reading
+        assert event.body == TextDelta("two three ")
+        assert len(shown_at) == 1
+        assert monotonic() - shown_at[0] > 0.4
+
+
+async def test_who_is_shown_all_there_is_does_not_read_the_log(
+    bus: Bus, run: Run, writer: RunWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "POLL_S", 0.5)
+    events = follow(bus, run.id, run.workspace_id, after=1, max_hz=120, show=lambda event: True)
+    async with aclosing(events), asyncio.timeout(20):
+        reading = asyncio.ensure_future(anext(events))
+        await settled(bus)
+        reads = 0
+
+        async def count(*_: Any) -> list[LoggedEvent]:
+            nonlocal reads
+            reads += 1
+            return []
+
+        monkeypatch.setattr(following, "read", count)
+        for _ in range(30):
+            writer.append(TextDelta("a word "), STEP)
+            await asyncio.sleep(0.05)
+        assert reads == 0
+        await asyncio.sleep(1)
+        assert reads > 0, "silence has it read"
+        reading.cancel()
+        await asyncio.wait([reading])
+
+
+async def settled(bus: Bus) -> None:
+    """A follower has subscribed, and read what was there."""
+    await eventually(lambda: bus.subscriptions > 0)
+    await asyncio.sleep(0.2)

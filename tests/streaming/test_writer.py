@@ -22,6 +22,7 @@ from core.ticks import TICK_S
 from models import database
 from models.database import open_connection, transaction
 from models.runs import Run
+from streaming import writer as writing
 from streaming.bus import Bus
 from streaming.codec import EventsMessage, decode_events
 from streaming.log import Ownership, channel, insert_owned
@@ -42,6 +43,10 @@ from tests.streaming.runs import (
 pytestmark = pytest.mark.usefixtures("pool")
 
 STEP, OTHER_STEP = uuid4(), uuid4()
+INSERT_RIVAL = """
+INSERT INTO run_events (run_id, seq, first_seq, workspace_id, type, payload, at)
+VALUES ($1, 2, 2, $2, 'TextDelta', '{"text": "never seen"}', now())
+"""
 TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'synapse' AND pid <> pg_backend_pid()
@@ -435,6 +440,48 @@ async def test_a_database_that_stays_away_fails_the_writers(memory_bus: Bus, run
     await proxy.open()
     await log.aclose()
     assert len(await stored(run)) == 1
+
+
+async def test_who_is_stored_slowly_holds_up_no_other(log: EventLog, run: Run, database_url: str) -> None:
+    slow, quick = await opened(log, run), await opened(log, await make_run())
+    # Whoever writes an event of the same number waits for this one to be gone, or to stay.
+    connection = await open_connection(database_url)
+    undone = connection.transaction()
+    await undone.start()
+    await connection.execute(INSERT_RIVAL, run.id, run.workspace_id)
+    slow.append(TextDelta("slow"), STEP)
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        for word in ("quick", " and", " quicker"):
+            quick.append(TextDelta(word), STEP)
+            await quick.flush()
+    assert [event.seq for event in await stored(run)] == [1]
+    await undone.rollback()
+    await connection.close()
+    await slow.flush()
+    assert bodies(await stored(run))[1:] == [TextDelta("slow")]
+
+
+async def test_there_is_room_for_text_until_too_much_waits(
+    log: EventLog, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = await opened(log, run)
+    assert not writer.has_room, "the first words of one of few runs are waited for"
+    writer.append(TextDelta("first"), STEP)
+    assert not writer.has_room
+    await writer.flush()
+    assert writer.has_room
+    writer.append(TextDelta("x" * ROOM_CHARS), STEP)
+    assert not writer.has_room
+    await writer.flush()
+    monkeypatch.setattr(writing, "FEW_STREAMS", 0)
+    one_of_many = await opened(log, await make_run())
+    assert one_of_many.has_room
+    await take_over(run)
+    writer.append(TextDelta("lost"), STEP)
+    with pytest.raises(RunLost):
+        await writer.flush()
+    assert not writer.has_room
 
 
 async def test_many_runs_at_once_stay_whole(log: EventLog) -> None:
