@@ -53,6 +53,8 @@ class AnswerReader:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         self._intake.close()
+        # Otherwise they keep each other, for a collector of cycles to find.
+        del self._intake
 
     async def next(self) -> list[ModelEvent]:
         """What comes next and was not taken; nothing at the end.

@@ -180,6 +180,9 @@ class Schema(strawberry.Schema):
                         yield await self._handle_execution_result(context, executed, runner)
         except Exception as error:
             yield await self._handle_execution_result(context, _failed(error), runner)
+        finally:
+            # It keeps the executor, and that the context: a cycle, for a collector to find.
+            context.context.show = None
 
     async def _prepare_stream(
         self, context: ExecutionContext, runner: SchemaExtensionsRunner

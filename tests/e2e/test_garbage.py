@@ -2,16 +2,29 @@
 taken away at some moment for a tenth of a second, in which nobody is served.
 """
 
+import asyncio
 import gc
+from collections.abc import AsyncIterator
 from types import MethodType
 from typing import Any
 
-from tests.accounts import Member
-from tests.operations import START_RUN, complete_run, create_agent
-from tests.upstream.replies import text
+import pytest
+
+from tests.accounts import sign_up
+from tests.operations import RUN_EVENTS, START_RUN, complete_run, create_agent
+from tests.servers.app import Server, serve, settings_for
+from tests.upstream.replies import numbered_tokens, text
 from tests.upstream.server import Upstream
 
 PACKAGES = {"commands", "core", "engine", "models", "providers", "resolvers", "schema", "services", "streaming"}
+
+
+@pytest.fixture
+async def server(database_url: str, upstream: Upstream) -> AsyncIterator[Server]:
+    """In this process, of which the collector is."""
+    settings = settings_for(database_url, openai_compatible_base_url=upstream.base_url)
+    async with serve(settings, with_executor=True) as running:
+        yield running
 
 
 def left_to_the_collector() -> set[str]:
@@ -30,15 +43,24 @@ def kind_of(value: Any) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
-async def test_runs_and_connections_leave_nothing_to_the_collector_of_cycles(ada: Member, upstream: Upstream) -> None:
-    agent = await create_agent(ada, f"openai_compatible/{upstream.serve(text('Hel', 'lo'))}")
-    await complete_run(ada, agent)  # what is made once is here now
+async def test_runs_and_connections_leave_nothing_to_the_collector_of_cycles(
+    server: Server, upstream: Upstream
+) -> None:
+    member = await sign_up(server)
+    slow = text(*numbered_tokens(10)).pausing(0.05)
+    agent = await create_agent(member, f"openai_compatible/{upstream.serve(slow)}")
+    await complete_run(member, agent)  # what is made once is here now
     gc.collect()
     gc.disable()
     try:
-        await complete_run(ada, agent)
-        async with ada.client.connect() as socket:
-            [_] = [result async for result in socket.stream(START_RUN, input={"agentId": agent["id"], "message": "Hi"})]
+        await complete_run(member, agent)
+        async with member.client.connect() as socket, asyncio.timeout(20):
+            request = {"agentId": agent["id"], "message": "Hi"}
+            [started] = [result async for result in socket.stream(START_RUN, input=request)]
+            run_id = started["data"]["startRun"]["run"]["id"]
+            events = [result async for result in socket.stream(RUN_EVENTS, runId=run_id, after=0)]
+            assert len(events) > 7, "words came one after the other"
+        await asyncio.sleep(0.2)
         assert left_to_the_collector() == set()
     finally:
         gc.enable()
