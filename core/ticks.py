@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable
 from math import ceil, floor
 
-TICK_S = 0.009
-"""From one tick to the next."""
+TICK_S = 0.006
+"""From one tick to the next: as long as what is done at one takes at most, while a process is busy and keeps up."""
 FEW_STREAMS = 24
 """So many streams of a process may each be served as soon as possible. With more, one or the other always has somebody
 waiting, and what is done for several at once costs less than what would be done for each.

@@ -1,7 +1,9 @@
 """What all tables share."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, partial
+from inspect import iscoroutinefunction
+from types import NoneType
 from typing import Any, Self
 from uuid import UUID
 
@@ -43,6 +45,24 @@ class Row(Model):
 
     class Meta:
         abstract = True
+
+    def __init__(self, **values: Any) -> None:
+        """A new row of these values. As Tortoise's own, which takes four times as long, where all are columns'."""
+        defaults = _defaults(type(self))
+        if defaults is None or not values.keys() <= self._meta.db_fields:
+            super().__init__(**values)
+            return
+        columns = {name: default() for name, default in defaults.items() if name not in values}
+        fields_map = self._meta.fields_map
+        for name, value in values.items():
+            field = fields_map[name]
+            if value is None and not field.null:
+                raise ValueError(f"{name} is non nullable field, but null was passed")
+            is_plain = type(field) in _PLAIN and isinstance(value, field.field_type)
+            columns[name] = value if is_plain else field.to_python_value(value)
+        self.__dict__.update(
+            columns, _partial=False, _saved_in_db=False, _custom_generated_pk=False, _await_when_save={}
+        )
 
     @classmethod
     def columns(cls) -> str:
@@ -88,13 +108,35 @@ class Row(Model):
 
     def change(self, columns: Mapping[str, Any]) -> tuple[Any, ...]:
         """The statement that sets these columns, which are set here already, and its values."""
-        for name, value in columns.items():
-            setattr(self, name, value)
+        self.__dict__.update(columns)
         return _update(type(self), tuple(columns)), self.id, *self._columns(columns)
 
     def _columns(self, names: Iterable[str]) -> list[Any]:
         fields_map = self._meta.fields_map
         return [fields_map[name].to_db_value(getattr(self, name), self) for name in names]
+
+
+# Fields whose values are what they are; that a text is too long is found out when it is written.
+_PLAIN = {fields.UUIDField, fields.CharField, fields.TextField, fields.IntField, fields.BigIntField, JsonField}
+_CONSTANT = (NoneType, bool, int, float, str, bytes)
+
+
+@cache
+def _defaults(table: type[Row]) -> dict[str, Callable[[], Any]] | None:
+    """By column, what makes the value that a new row has unless it is given one; None where more is to be done."""
+    defaults: dict[str, Callable[[], Any]] = {}
+    for column in table._meta.db_fields:
+        field = table._meta.fields_map[column]
+        default = field.default
+        is_made = callable(default) and not iscoroutinefunction(default)
+        if not (is_made or isinstance(default, _CONSTANT)) or field.has_db_default() or field.generated:
+            return None
+        defaults[column] = default if is_made else partial(_same, default)
+    return defaults
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 @cache

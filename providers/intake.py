@@ -12,18 +12,18 @@ from typing import Any, Protocol, cast
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from core.ticks import FEW_STREAMS, TICK_S, Ticks, next_tick
+from core.ticks import FEW_STREAMS, Ticks, next_tick
 
 REST_PER_ANSWER_S = 0.00025
 """How long an answer rests after each look at it, for each that is being read: the more there are, the more tokens are
 taken at once.
 """
-SHORTEST_REST_S = 3 * TICK_S
+SHORTEST_REST_S = 0.027
 """With more than `FEW_STREAMS` it is not the time that ends a rest, but what comes next after it; what comes earlier
 waits for that. So a token of a steady stream waits for the next one and for no more, and a look is about as far from
 the one before as readers by default want pieces of text to be.
 """
-LONGEST_REST_S = 5 * TICK_S
+LONGEST_REST_S = 0.045
 """What has come is looked at by then, even if nothing comes after it."""
 MOST_HELD_BYTES = 64 * 1024
 

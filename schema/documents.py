@@ -22,6 +22,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from core.errors import CostExceeded
+from schema.event_encoder import KnownLeaves
 from schema.measures import LIMITS, Measures, Measuring, size_of
 from schema.plans import Plan
 
@@ -87,6 +88,7 @@ class Document:
         self._sizing: dict[int, list[str]] = {}
         self._measured: LRUCache[Any, Measures] = LRUCache(_MEASURED)
         self._plans: dict[int, Plan | None] = {}
+        self._leaves: dict[int, KnownLeaves] = {}
 
     def check_limits(self) -> None:
         """Raises CostExceeded for limits that hold whatever the variables are."""
@@ -105,6 +107,15 @@ class Document:
             with suppress(Exception):
                 self._plans[number] = Plan(self._schema, self.node, operation)
         return self._plans[number]
+
+    def leaves(self, operation: OperationDefinitionNode) -> KnownLeaves | None:
+        """What is known of the events of one of the document's subscriptions, for all who send it; None where that
+        depends on variables, or it is none of the document's.
+        """
+        is_own = any(operation is own for own in self.operations)
+        if not is_own or self.measure(operation, {}).directives:
+            return None
+        return self._leaves.setdefault(id(operation), {})
 
     def measure(self, operation: OperationDefinitionNode, given: Mapping[str, Any]) -> Measures:
         """How much one of the document's operations asks for, with the variables that were ``given``."""

@@ -30,14 +30,18 @@ class _Root(NamedTuple):
     fields: list[FieldDetails]
 
 
+KnownLeaves = dict[type, list[Leaf] | None]
+"""How to answer events, by their class; None: the long way."""
+
+
 class EventEncoder:
     """What ``executor``, that of a whole subscription, would answer to each of its events."""
 
-    def __init__(self, executor: Executor[Any]) -> None:
+    def __init__(self, executor: Executor[Any], known: KnownLeaves | None = None) -> None:
+        """``known``: what others have found out about the same operation, and may be told."""
         self._executor = executor
-        # None: the long way.
-        self._leaves: dict[type, list[Leaf] | None] = {}
         self._root = _root_field(executor)
+        self._leaves: KnownLeaves = {} if known is None or self._root is None else known
 
     def encode(self, event: object) -> dict[str, Any] | None:
         """The answer's ``data``, for an encoder of JSON; None where the executor has to find it, and its errors."""

@@ -166,7 +166,8 @@ class Schema(strawberry.Schema):
             yield await self._handle_execution_result(context, begun, runner)
             return
         executor, events = begun
-        encoder = EventEncoder(executor)
+        document, operation = self.documents.find(context.query or ""), executor.operation
+        encoder = EventEncoder(executor, document.leaves(operation) if document else None)
         if (send := context.context.send) is not None:
             context.context.show = partial(_show, encoder, send)
         try:

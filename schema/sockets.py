@@ -60,10 +60,11 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
     _sent = 0
 
-    def send_now(self, message: Mapping[str, object]) -> bool:
-        """Send it if that takes no waiting, by a server that can tell."""
-        send_text: Callable[[bytes], bool] | None = self.ws.scope.get("extensions", {}).get(TEXT_AT_ONCE)
-        return send_text is not None and send_text(write_json(message))
+    @property
+    def send_at_once(self) -> Callable[[bytes], bool] | None:
+        """Sends a text message, if that takes no waiting, and returns whether it did; where the server can tell."""
+        extensions: Mapping[str, Any] = self.ws.scope.get("extensions", {})
+        return extensions.get(TEXT_AT_ONCE)
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         self._sent += 1
@@ -180,7 +181,9 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         follows = self.schema.is_subscription(operation.query, operation.operation_name)
         await self.context.runtime.turns.take(Urgency.FOLLOW if follows else Urgency.ASK)
         context = Context(self.context.runtime, address=self.context.address, recall=self._recall)
-        context.send = partial(self._send_now, operation)
+        assert isinstance(self.websocket, SocketAdapter)
+        if follows and (send_at_once := self.websocket.send_at_once) is not None:
+            context.send = partial(_send_next, send_at_once, operation)
         structlog.contextvars.bind_contextvars(request_id=context.request_id)
         try:
             context.principal = await self._find(self.principal.proof) if self.principal else None
@@ -219,11 +222,6 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
         else:
             log.error("socket_failed", request_id=self.context.request_id, exc_info=error)
             await self.websocket.close(INTERNAL_ERROR, "Internal error")
-
-    def _send_now(self, operation: Operation[Context, None], data: dict[str, Any]) -> bool:
-        assert isinstance(self.websocket, SocketAdapter)
-        message = {"id": operation.id, "type": "next", "payload": {"data": data}}
-        return not operation.completed and self.websocket.send_now(message)
 
     async def _send_result_stream(self, operation: Operation[Context, None], result_source: Any) -> None:
         """As the base class, in fewer steps; but a document that can't be run fails its own operation alone."""
@@ -303,3 +301,8 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
                 await operation.send_initial_errors([publish(failure, self.context.request_id)])
                 if operation.task:
                     operation.task.cancel()
+
+
+def _send_next(send: Callable[[bytes], bool], operation: Operation[Context, None], data: dict[str, Any]) -> bool:
+    message = {"id": operation.id, "type": "next", "payload": {"data": data}}
+    return not operation.completed and send(write_json(message))

@@ -8,7 +8,6 @@ import asyncio
 import math
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from functools import partial
 from uuid import UUID
 
 import structlog
@@ -72,7 +71,7 @@ async def follow_found(
     """
     async with bus.subscribe(channel(run_id)) as subscription:
         pace = _Pace(max_hz)
-        tail = _Tail(bus, subscription, run_id, after, show and partial(_show_in_time, pace, show))
+        tail = _Tail(bus, subscription, run_id, after, pace, show)
         if await tail.begin(look):
             return
         pending: list[LoggedEvent] = []
@@ -100,13 +99,6 @@ async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: "_Pace") -> N
         if not more:
             return
         extend(pending, more)
-
-
-def _show_in_time(pace: "_Pace", show: Show, event: LoggedEvent) -> bool:
-    is_shown = pace.is_due and show(event)
-    if is_shown:
-        pace.count()
-    return is_shown
 
 
 def poll_s(bus: Bus) -> float:
@@ -145,7 +137,7 @@ class _Tail:
     """What comes after a cursor, in order: from the bus where that goes on without a gap, otherwise from the log."""
 
     def __init__(
-        self, bus: Bus, subscription: Subscription, run_id: UUID, cursor: int, show: Show | None = None
+        self, bus: Bus, subscription: Subscription, run_id: UUID, cursor: int, pace: _Pace, show: Show | None = None
     ) -> None:
         self._bus = bus
         self._subscription = subscription
@@ -153,6 +145,7 @@ class _Tail:
         # Finds what is the workspace's, once that is known.
         self._reader = reading(())
         self._cursor = cursor
+        self._pace = pace
         self._show = show
         self._clock = asyncio.get_running_loop().time
         # What the log held when it was looked at first.
@@ -213,8 +206,8 @@ class _Tail:
                 return fresh
 
     def _show_now(self, message: Message) -> bool:
-        """Show the reader what a message tells of, if that is the next delta and nothing else."""
-        if self._show is None:
+        """Show the reader what a message tells of, if that is the next delta, due now, and nothing else."""
+        if self._show is None or not self._pace.is_due:
             return False
         try:
             events = decode_events(message)
@@ -224,6 +217,7 @@ class _Tail:
         except Exception:
             # It is taken the usual way then, where whatever is wrong with it is told of.
             return False
+        self._pace.count()
         self._cursor = event.seq
         self._put_off_poll()
         return True

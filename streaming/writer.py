@@ -26,8 +26,10 @@ from streaming.retry import retried
 
 ROOM_CHARS = 64 * 1024
 """How much of one run may wait to be stored before `RunWriter.room` holds up who appends."""
-GATHER_S = TICK_S
-"""From the beginning of one insert to that of the next, to the nearest tick: what comes meanwhile shares it."""
+GATHER_S = 0.009
+"""From the beginning of one insert to that of the next, to the nearest tick: what comes meanwhile shares it. Where many
+runs are written, one begins at each tick.
+"""
 HEAD_START_S = 0.003
 """How long the rest of an answer is left alone once its first words are stored: somebody is about to ask for them, who
 is to find an idle processor. The rest would be stored at the next tick, and readers get no more that soon."""
@@ -92,9 +94,11 @@ class EventLog:
         while True:
             await self._filled.wait()
             await self._gather(next_at)
-            # Where many write, by the tick, however late it was heard: what the next one wakes would wait for another.
-            since = now() if self.is_quiet else max(next_at, now() - GATHER_S)
-            next_at = nearest_tick(since + GATHER_S)
+            if self.is_quiet:
+                next_at = nearest_tick(now() + GATHER_S)
+            else:
+                # However late it was heard: what the next one wakes would wait for another.
+                next_at = nearest_tick(max(next_at, now() - TICK_S) + TICK_S)
             await self._places.acquire()
             self._filled.clear()
             if batch := [writer for writer in self._unsettled if writer.take()]:

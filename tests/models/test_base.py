@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from tortoise.exceptions import OperationalError
+from tortoise.models import Model
 
 from core.events import LoggedEvent, TextDelta
 from core.ids import new_id
@@ -93,6 +94,35 @@ async def test_rows_are_written_and_read_as_tortoise_does() -> None:
             assert sample.changes.items() <= (await stored(row)).items()
             [read] = await sample.table.read(connection, "WHERE id = $1", row.id)
             assert {column: getattr(read, column) for column in read._meta.db_fields} == await stored(row)
+
+
+def by_tortoise(table: type[Row], values: dict[str, Any]) -> Row:
+    row = table.__new__(table)
+    Model.__init__(row, **values)
+    return row
+
+
+async def test_new_rows_are_those_that_tortoise_makes() -> None:
+    run, moment = await make_run(), datetime.now(UTC)
+    for sample in samples(run):
+        given = (
+            {"id": new_id(), "created_at": moment} if "created_at" in sample.table.column_names() else {"id": new_id()}
+        )
+        for values in (
+            sample.columns | given,
+            sample.columns | sample.changes | given,
+            {
+                name: str(value) if isinstance(value, UUID) else value
+                for name, value in (sample.columns | given).items()
+            },
+            {name: getattr(value, "value", value) for name, value in (sample.columns | given).items()},
+            {name: value.isoformat() if value is moment else value for name, value in (sample.columns | given).items()},
+        ):
+            assert vars(sample.table(**values)) == vars(by_tortoise(sample.table, values))
+        made = sample.table(**sample.columns)
+        assert made.id != sample.table(**sample.columns).id
+        with pytest.raises(ValueError, match="workspace_id is non nullable"):
+            sample.table(**sample.columns | {"workspace_id": None})
 
 
 async def test_writes_are_sent_as_one_in_whatever_order_and_none_is_left_out() -> None:

@@ -1,5 +1,6 @@
 """The short way to a subscription event's answer gives what graphql-core gives."""
 
+import re
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from resolvers.context import Context
 from schema import run_events
+from schema.documents import Document
 from schema.event_encoder import EventEncoder
 from schema.execution import Schema
 from schema.executor import Executor
@@ -89,9 +91,9 @@ def executor_of(document: str) -> Any:
     return executor
 
 
-def by_graphql_core(document: str, event: object) -> ExecutionResult:
+def by_graphql_core(document: str, event: object, variables: dict[str, Any] = VARIABLES) -> ExecutionResult:
     plain = StrawberryGraphQLCoreExecutionContext
-    executor = plain.build(schema._schema, parse(document), raw_variable_values=VARIABLES)
+    executor = plain.build(schema._schema, parse(document), raw_variable_values=variables)
     assert isinstance(executor, plain)
     result = executor.build_per_event_executor(event).execute_operation(False)
     assert isinstance(result, ExecutionResult)
@@ -114,6 +116,29 @@ def test_answers_are_those_of_graphql_core_to_the_byte(document: str, happened: 
             result = executor.build_per_event_executor(event).execute_operation(False)
             assert result.data == expected.data
             assert result.errors == expected.errors
+
+
+@settings(max_examples=150, deadline=None)
+@given(documents(), st.lists(events, min_size=1, max_size=4), st.booleans())
+def test_what_is_known_of_a_document_holds_whatever_the_variables_are(
+    text: str, happened: list[object], without_directives: bool
+) -> None:
+    if without_directives:
+        text = re.sub(r"@\w+\(.*?\)", "", text).replace("($yes: Boolean!, $no: Boolean! = false)", "")
+    document = Document(schema._schema, parse(text))
+    [operation] = document.operations
+    assert document.leaves(operation) is not None or "@" in text
+    for yes, no in ((True, False), (False, True)):
+        variables = {"yes": yes, "no": no}
+        executor = Executor.build(schema._schema, document.node, raw_variable_values=variables)
+        assert isinstance(executor, Executor)
+        encoder = EventEncoder(executor, document.leaves(operation))
+        for event in happened:
+            expected = by_graphql_core(text, event, variables)
+            encoded = encoder.encode(event)
+            assert (encoded is None) == bool(expected.errors)
+            if encoded is not None:
+                assert orjson.dumps(encoded) == orjson.dumps(expected.data)
 
 
 @pytest.mark.parametrize(

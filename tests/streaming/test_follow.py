@@ -168,7 +168,7 @@ async def test_only_deltas_wait_and_not_the_first(bus: Bus, run: Run, writer: Ru
 
 async def test_the_log_is_left_alone_when_a_delta_is_due(bus: Bus, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async with bus.subscribe(channel(run.id)) as subscription:
-        tail = following._Tail(bus, subscription, run.id, 0)
+        tail = following._Tail(bus, subscription, run.id, 0, following._Pace(30))
 
         async def look(after: int, limit: int) -> tuple[UUID, list[LoggedEvent]]:
             return run.workspace_id, await read(reading([run.workspace_id]), run.id, after, limit)
