@@ -16,7 +16,6 @@ from core.auth import KeyRing
 from core.envelopes import Envelopes
 from core.logs import configure_logs
 from core.settings import Settings
-from core.ticks import Ticks
 from core.turns import Turns
 from engine.executor import Executor
 from models import database, migrate
@@ -87,8 +86,7 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
     secret_keys = settings.secret_keys.get_secret_value()
     keys, envelopes = KeyRing.parse(secret_keys), Envelopes.parse(secret_keys)
     bus, buckets = Bus.from_url(settings.redis_url), buckets_from_url(settings.redis_url)
-    doorbell, turns, ticks = Doorbell(), Turns(), Ticks()
-    providers = Providers(settings, ticks)
+    providers, doorbell, turns = Providers(settings), Doorbell(), Turns()
     documents = PersistedDocuments.from_manifest(settings.persisted_documents)
     await migrate.require_current(settings.database_url)
     async with presence(settings.database_url, alone=settings.redis_url is None):
@@ -96,7 +94,7 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
         try:
             async with (
                 bus,
-                executing(settings, providers, bus, doorbell, turns, ticks) if with_executor else nullcontext(),
+                executing(settings, providers, bus, doorbell, turns) if with_executor else nullcontext(),
             ):
                 yield Runtime(settings, keys, envelopes, bus, providers, documents, buckets, doorbell, turns)
         finally:
@@ -107,10 +105,10 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
 
 @asynccontextmanager
 async def executing(
-    settings: Settings, providers: Providers, bus: Bus, doorbell: Doorbell, turns: Turns, ticks: Ticks
+    settings: Settings, providers: Providers, bus: Bus, doorbell: Doorbell, turns: Turns
 ) -> AsyncIterator[None]:
     """Takes runs from the queue within the block; at its end those at hand get some time, and the rest goes back."""
-    event_log = EventLog(bus, ticks)
+    event_log = EventLog(bus, providers.ticks)
     await event_log.start()
     executor = Executor(settings, providers, bus, event_log, doorbell, turns)
     await executor.start()

@@ -39,11 +39,11 @@ class Connections:
     which arrives as aiohttp's error for connections that fail.
     """
 
-    def __init__(self, *, public_only: bool = False, ticks: Ticks | None = None) -> None:
+    def __init__(self, *, public_only: bool = False) -> None:
         self.public_only = public_only
         # How many answers are being read, and by what those wait who are.
         self.busy = 0
-        self.ticks = ticks or Ticks()
+        self.ticks = Ticks()
         self._session: aiohttp.ClientSession | None = None
 
     @property

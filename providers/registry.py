@@ -49,15 +49,20 @@ class Providers:
         StartupRefused: the base URL of the OpenAI-compatible endpoint is none.
     """
 
-    def __init__(self, settings: Settings, ticks: Ticks | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._idle_timeout_s = settings.provider_idle_timeout_s
-        self._connections = Connections(public_only=not settings.allow_private_addresses, ticks=ticks)
+        self._connections = Connections(public_only=not settings.allow_private_addresses)
         self._litellm = LiteLLM(self._connections)
         self._built_in: dict[ProviderName, ModelProvider] = {ProviderName.LOCAL: LocalProvider()}
         self._of_server = {entry.name: entry for entry in _entries_of_server(settings)}
         self._endpoint = _endpoint(settings)
         if settings.scripted_provider:
             self._built_in[ProviderName.SCRIPTED] = ScriptedProvider()
+
+    @property
+    def ticks(self) -> Ticks:
+        """The moments at which answers are looked at."""
+        return self._connections.ticks
 
     def catalogue(self, credentials: Collection[CredentialKey] = ()) -> list[CatalogueEntry]:
         """The models that can be listed for a workspace with these credentials; those of others are not available.

@@ -3,64 +3,33 @@ taken away at some moment for a tenth of a second, in which nobody is served.
 """
 
 import asyncio
-import gc
+import json
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
-from types import MethodType
-from typing import Any
 
 import pytest
 
-from tests.accounts import sign_up
-from tests.operations import RUN_EVENTS, START_RUN, complete_run, create_agent
-from tests.servers.app import Server, serve, settings_for
+from tests.servers.postgres import create_database, drop_database
 from tests.upstream.replies import numbered_tokens, text
 from tests.upstream.server import Upstream
 
-PACKAGES = {"commands", "core", "engine", "models", "providers", "resolvers", "schema", "services", "streaming"}
-
 
 @pytest.fixture
-async def server(database_url: str, upstream: Upstream) -> AsyncIterator[Server]:
-    """In this process, of which the collector is."""
-    settings = settings_for(database_url, openai_compatible_base_url=upstream.base_url)
-    async with serve(settings, with_executor=True) as running:
-        yield running
-
-
-def left_to_the_collector() -> set[str]:
-    """The kinds of ours that lie about without being reached from anywhere."""
-    gc.set_debug(gc.DEBUG_SAVEALL)
-    try:
-        gc.collect()
-        owners = [found.__self__ if isinstance(found, MethodType) else found for found in gc.garbage]
-        return {kind_of(owner) for owner in owners if type(owner).__module__.partition(".")[0] in PACKAGES}
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-
-
-def kind_of(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+async def empty_url(worker_id: str) -> AsyncIterator[str]:
+    """A server without Redis is alone on its database."""
+    name = f"garbage_{worker_id}"
+    yield await create_database(name)
+    await drop_database(name)
 
 
 async def test_runs_and_connections_leave_nothing_to_the_collector_of_cycles(
-    server: Server, upstream: Upstream
+    empty_url: str, upstream: Upstream
 ) -> None:
-    member = await sign_up(server)
-    slow = text(*numbered_tokens(10)).pausing(0.05)
-    agent = await create_agent(member, f"openai_compatible/{upstream.serve(slow)}")
-    await complete_run(member, agent)  # what is made once is here now
-    gc.collect()
-    gc.disable()
-    try:
-        await complete_run(member, agent)
-        async with member.client.connect() as socket, asyncio.timeout(20):
-            request = {"agentId": agent["id"], "message": "Hi"}
-            [started] = [result async for result in socket.stream(START_RUN, input=request)]
-            run_id = started["data"]["startRun"]["run"]["id"]
-            events = [result async for result in socket.stream(RUN_EVENTS, runId=run_id, after=0)]
-            assert len(events) > 7, "words came one after the other"
-        await asyncio.sleep(0.2)
-        assert left_to_the_collector() == set()
-    finally:
-        gc.enable()
+    model = upstream.serve(text(*numbered_tokens(10)).pausing(0.05))
+    arguments = ("-m", "tests.e2e.garbage", empty_url, upstream.base_url, model)
+    checking = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=PIPE, stderr=PIPE)
+    async with asyncio.timeout(90):
+        found, errors = await checking.communicate()
+    assert checking.returncode == 0, errors.decode()[-2000:]
+    assert json.loads(found) == []
