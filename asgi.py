@@ -92,10 +92,7 @@ async def running(settings: Settings, *, with_executor: bool) -> AsyncIterator[R
     async with presence(settings.database_url, alone=settings.redis_url is None):
         await database.connect(settings.database_url, settings.database_pool_size)
         try:
-            async with (
-                bus,
-                executing(settings, providers, bus, doorbell, turns) if with_executor else nullcontext(),
-            ):
+            async with bus, executing(settings, providers, bus, doorbell, turns) if with_executor else nullcontext():
                 yield Runtime(settings, keys, envelopes, bus, providers, documents, buckets, doorbell, turns)
         finally:
             await buckets.aclose()

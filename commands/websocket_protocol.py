@@ -138,9 +138,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             # Of a close that it did not ask for, the application hears only after the messages that came before.
             raise ClientDisconnected
         text = message.get("text") if message["type"] == "websocket.send" and message.get("bytes") is None else None
-        if text is not None and self._may_send_plainly():
-            self.transport.write(text_frame(text.encode()))
-        else:
+        if text is None or not self.send_text_at_once(text.encode()):
             await super().send(message)
 
     def _may_send_plainly(self) -> bool:

@@ -231,8 +231,7 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
                     await operation.send_initial_errors(result.errors or [])
                     return
                 if not operation.completed:
-                    message = {"id": operation.id, "type": "next", "payload": process_result(result)}
-                    await self.websocket.send_json(message)
+                    await self.websocket.send_json(_next(operation, process_result(result)))
         except Exception as error:  # such as a result that JSON can't express
             failure = GraphQLError(str(error), original_error=error)
             await operation.send_initial_errors([publish(failure, self.context.request_id)])
@@ -303,6 +302,10 @@ class Socket(BaseGraphQLTransportWSHandler[Context, None]):
                     operation.task.cancel()
 
 
+def _next(operation: Operation[Context, None], payload: Mapping[str, Any]) -> dict[str, object]:
+    """The protocol's message with a result."""
+    return {"id": operation.id, "type": "next", "payload": payload}
+
+
 def _send_next(send: Callable[[bytes], bool], operation: Operation[Context, None], data: dict[str, Any]) -> bool:
-    message = {"id": operation.id, "type": "next", "payload": {"data": data}}
-    return not operation.completed and send(write_json(message))
+    return not operation.completed and send(write_json(_next(operation, {"data": data})))

@@ -49,7 +49,7 @@ class Subscription:
         """Queue a message, if it is not taken at once; for the bus alone. Never waits."""
         if isinstance(message, Missed):
             self._missed = True
-        elif self._take_now is not None and self._is_waited_for and self._take_now(message):
+        elif self._take_now is not None and self._waiter is not None and self._take_now(message):
             return
         else:
             self._messages.append(message)
@@ -104,8 +104,9 @@ class Subscription:
             self._waiting = self._take_now = None
 
     @property
-    def _is_waited_for(self) -> bool:
-        return self._waiting is not None and not self._waiting.done()
+    def _waiter(self) -> asyncio.Future[bool] | None:
+        """What still waits: it may have been cancelled, or woken, and not have had its turn yet."""
+        return self._waiting if self._waiting is not None and not self._waiting.done() else None
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have a timer that goes off by the deadline. One that does so earlier will do: then it is set anew, which is
@@ -127,8 +128,8 @@ class Subscription:
             self._set_timer(loop)
 
     def _wake(self, has_come: bool) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(has_come)
+        if (waiter := self._waiter) is not None:
+            waiter.set_result(has_come)
 
     def _take(self) -> Message:
         message = self._messages.popleft()

@@ -137,6 +137,19 @@ async def test_nothing_is_sent_after_the_end(who: str) -> None:
             assert await read_all(connection) == b""
 
 
+async def read_late(app: App, held_up: asyncio.Event) -> list[str]:
+    """What a peer gets that reads nothing before ``app`` is held up by that, up to its close."""
+    async with serving(app) as url, wire(url, receive_buffer=4096) as connection:
+        await connection.shake_hands()
+        received = []
+        async with asyncio.timeout(60):
+            await held_up.wait()
+            while (got := await connection.next_frame())[0] == Opcode.TEXT:
+                received.append(got[1].decode())
+        await connection.send(frame(Opcode.CLOSE, b"\x03\xe8"))
+    return received
+
+
 async def test_to_a_peer_that_does_not_read_nothing_more_is_sent_until_it_does() -> None:
     sent: list[str] = []
     held_up = asyncio.Event()
@@ -151,15 +164,7 @@ async def test_to_a_peer_that_does_not_read_nothing_more_is_sent_until_it_does()
             await sending
         await send({"type": "websocket.close"})
 
-    async with serving(app) as url, wire(url, receive_buffer=4096) as connection:
-        await connection.shake_hands()
-        async with asyncio.timeout(60):
-            await held_up.wait()
-            received = []
-            while (got := await connection.next_frame())[0] == Opcode.TEXT:
-                received.append(got[1].decode())
-        await connection.send(frame(Opcode.CLOSE, b"\x03\xe8"))
-    assert received == sent
+    assert await read_late(app, held_up) == sent
 
 
 @pytest.mark.parametrize("compression", [False, True])
@@ -194,16 +199,9 @@ async def test_nothing_is_sent_at_once_while_the_peer_does_not_read() -> None:
         is_held_up.set()
         await send({"type": "websocket.close"})
 
-    async with serving(app) as url, wire(url, receive_buffer=4096) as connection:
-        await connection.shake_hands()
-        async with asyncio.timeout(60):
-            await is_held_up.wait()
-            received = []
-            while (got := await connection.next_frame())[0] == Opcode.TEXT:
-                received.append(got[1])
-        await connection.send(frame(Opcode.CLOSE, b"\x03\xe8"))
+    received = await read_late(app, is_held_up)
     assert count > 1
-    assert received == [b"%d" % number * 5_000 for number in range(count)]
+    assert received == [f"{number}" * 5_000 for number in range(count)]
 
 
 def test_a_connection_that_breaks_before_its_turn_to_send_keeps_no_other_from_sending() -> None:

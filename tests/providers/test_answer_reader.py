@@ -13,7 +13,7 @@ from core.events import ModelEvent, ModelFinished, TextDelta
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from tests.answers import said_by
-from tests.upstream.replies import Reply, Signal, Step, completion, event, failure, numbered_tokens, text
+from tests.upstream.replies import Reply, Signal, completion, event, failure, numbered_tokens, text
 from tests.upstream.server import Upstream
 
 PATIENCE_S = 20.0
@@ -41,19 +41,6 @@ async def provider(upstream: Upstream) -> AsyncIterator[OpenAICompatibleProvider
 
 def request(model: str) -> ModelRequest:
     return ModelRequest(model, [ChatMessage(ChatRole.USER, "Hi")])
-
-
-def cut_anywhere(reply: Reply, random: Random) -> Reply:
-    """The same in writes of any size, some of them some time after the one before."""
-    steps: list[Step] = []
-    for step in reply.steps:
-        while isinstance(step, bytes) and step:
-            size = random.choice([1, 20, 100, 1000])
-            steps += [step[:size], random.choice([0.0, 0.0, 0.001, 0.004])]
-            step = step[size:]
-        if not isinstance(step, bytes):
-            steps.append(step)
-    return Reply(steps, reply.status, reply.headers, reply.content_type)
 
 
 async def answer(provider: OpenAICompatibleProvider, model: str) -> tuple[list[ModelEvent], Any]:
@@ -95,7 +82,7 @@ async def test_an_answer_is_the_same_whether_it_is_taken_or_yielded(
     upstream: Upstream, provider: OpenAICompatibleProvider, kind: str
 ) -> None:
     plain = await answer(provider, upstream.serve(REPLIES[kind]))
-    models = [upstream.serve(cut_anywhere(REPLIES[kind], Random(seed))) for seed in range(8)]
+    models = [upstream.serve(REPLIES[kind].cut_anywhere(Random(seed))) for seed in range(8)]
     taken = await asyncio.gather(*(taken_answer(provider, model, Random(model)) for model in models))
     assert taken == [plain] * 8
 

@@ -13,7 +13,7 @@ from providers import intake
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from tests.answers import said_by
-from tests.upstream.replies import Reply, Signal, Step, numbered_tokens, text
+from tests.upstream.replies import Reply, Signal, numbered_tokens, text
 from tests.upstream.server import Upstream
 
 PATIENCE_S = 20.0
@@ -56,20 +56,10 @@ async def answer(provider: OpenAICompatibleProvider, model: str, count: int) -> 
     return events
 
 
-def cut_anywhere(reply: Reply, random: Random) -> Reply:
-    """The same bytes in writes of any size, some of them some time after the one before."""
-    body, at, steps = reply.body, 0, list[Step]()
-    while at < len(body):
-        size = random.choice([1, 3, 50, 400, 3000])
-        steps += [body[at : at + size], random.choice([0.0, 0.0, 0.001, 0.004, 0.03])]
-        at += size
-    return Reply(steps)
-
-
 @pytest.mark.usefixtures("resting")
 async def test_what_is_let_through_is_what_came(upstream: Upstream, provider: OpenAICompatibleProvider) -> None:
     tokens = numbered_tokens(60)
-    models = [upstream.serve(cut_anywhere(text(*tokens), Random(seed))) for seed in range(12)]
+    models = [upstream.serve(text(*tokens).cut_anywhere(Random(seed))) for seed in range(12)]
     answers = await asyncio.gather(*(answer(provider, model, 60) for model in models))
     assert answers == [[TextDelta(token) for token in tokens]] * 12
 

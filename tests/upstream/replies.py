@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from itertools import groupby
+from random import Random
 from typing import Any
 
 
@@ -47,6 +49,20 @@ class Reply:
         """The same bytes in writes of ``size``, so that events, lines and characters are cut anywhere."""
         body = self.body
         return replace(self, steps=[body[at : at + size] for at in range(0, len(body), size)])
+
+    def cut_anywhere(self, random: Random) -> "Reply":
+        """The same in writes of any size, some of them some time after the one before."""
+        steps: list[Step] = []
+        for are_written, alike in groupby(self.steps, lambda step: isinstance(step, bytes)):
+            if not are_written:
+                steps += alike
+                continue
+            at, body = 0, Reply([*alike]).body
+            while at < len(body):
+                size = random.choice([1, 3, 50, 400, 3000])
+                steps += [body[at : at + size], random.choice([0.0, 0.0, 0.001, 0.004, 0.03])]
+                at += size
+        return replace(self, steps=steps)
 
     def replacing(self, old: bytes, new: bytes) -> "Reply":
         """The same with other bytes, e.g. ``replacing(b"\\n", b"\\r\\n")``."""
