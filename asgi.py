@@ -32,7 +32,7 @@ from services.doorbell import Doorbell
 from services.persisted_documents import PersistedDocuments
 from streaming.buckets import buckets_from_url
 from streaming.bus import Bus
-from streaming.writer import EventLog
+from streaming.event_log import EventLog
 
 GRAPHIQL = Path(__file__).parent / "graphiql" / "dist"
 

@@ -7,7 +7,7 @@ place (``seq``) and the model call that it belongs to (``step_id``), and adds th
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 
@@ -41,6 +41,15 @@ class ReasoningDelta:
     """A stretch of the model's reasoning; never empty."""
 
     text: str
+
+
+_TEXT_KINDS = frozenset({TextDelta, ReasoningDelta})
+
+
+def is_text(body: object) -> TypeGuard[TextDelta | ReasoningDelta]:
+    """Whether it is a stretch of text, which may be merged with its neighbours."""
+    # Asked of every token that comes: looking its type up is quicker than isinstance.
+    return type(body) in _TEXT_KINDS
 
 
 @dataclass(frozen=True, slots=True)

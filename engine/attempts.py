@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from core.errors import ErrorCode, ProviderFailed, ProviderTimedOut, ToolFailed
-from core.events import FinishReason, ModelEvent, ReasoningDelta, TextDelta, TokenUsage
+from core.events import FinishReason, ModelEvent, TokenUsage, is_text
 from engine.execution import CancelRequested, Execution
 from engine.tally import Tally
 from models.llm_calls import LlmCall, LlmCallStatus
@@ -18,9 +18,6 @@ from models.writes import Writes
 from providers.catalogue import CatalogueEntry
 from providers.port import ModelProvider, ModelRequest
 from services.run_endings import Failure
-
-# What is appended without ado.
-_TEXT = frozenset({TextDelta, ReasoningDelta})
 
 
 @dataclass(slots=True)
@@ -129,7 +126,7 @@ class Attempt:
         writer = execution.writer
 
         def take(events: Sequence[ModelEvent]) -> bool:
-            may_take = writer.has_room and _TEXT.issuperset(map(type, events))
+            may_take = writer.has_room and all(map(is_text, events))
             if may_take:
                 writer.extend(self.tally.count(events), step.id)
             return may_take

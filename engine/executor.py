@@ -30,8 +30,8 @@ from services.doorbell import Doorbell
 from services.provider_credentials import Seen
 from services.run_endings import Failure, Outcome, end_abruptly, lock_owned
 from streaming.bus import Bus
+from streaming.event_log import EventLog
 from streaming.log import publish
-from streaming.writer import EventLog
 
 # How often to look for work that no notification told of.
 SWEEP_S = 1.0

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from core.events import LoggedEvent, RunEventBody, TextDelta
+from core.events import LoggedEvent, RunEventBody, is_text
 from streaming.deltas import text_chars
 from streaming.subscription import Message
 
@@ -121,9 +121,9 @@ def storable(body: RunEventBody) -> RunEventBody:
 
     Models may say anything, and one character must not cost a run its answer.
     """
-    if type(body) is TextDelta:
+    if is_text(body):
         text = _clean_text(body.text)
-        return body if text == body.text else TextDelta(text)
+        return body if text == body.text else type(body)(text)
     values = [getattr(body, name) for name in body.__slots__]
     clean = [_clean(value) for value in values]
     return body if clean == values else type(body)(*clean)

@@ -6,25 +6,20 @@ from hashlib import sha256
 from itertools import compress, groupby
 from uuid import UUID
 
-from core.events import LoggedEvent, ReasoningDelta, RunEventBody, RunRewound, TextDelta
+from core.events import LoggedEvent, RunEventBody, RunRewound, TextDelta, is_text
 
 MAX_MERGED_CHARS = 256 * 1024
 """No longer text is made by merging, which bounds the memory that a reader takes."""
 
 
 def is_delta(event: LoggedEvent) -> bool:
-    """Whether it is a stretch of text, which may be merged with its neighbours."""
-    kind = type(event.body)
-    return kind is TextDelta or kind is ReasoningDelta
+    """Whether it tells of a stretch of text."""
+    return is_text(event.body)
 
 
 def text_chars(events: Iterable[LoggedEvent]) -> int:
     """How much text these events hold together, in characters."""
-    chars = 0
-    for event in events:
-        if is_delta(event):
-            chars += len(event.body.text)  # type: ignore[union-attr]
-    return chars
+    return sum(len(event.body.text) for event in events if is_text(event.body))
 
 
 def merge(earlier: LoggedEvent, later: LoggedEvent) -> LoggedEvent | None:
@@ -37,15 +32,14 @@ def merge(earlier: LoggedEvent, later: LoggedEvent) -> LoggedEvent | None:
 
 def grown(delta: LoggedEvent, body: RunEventBody, step_id: UUID | None, seq: int, at: datetime) -> LoggedEvent | None:
     """``delta`` with the text of another of the same kind and step, up to number ``seq``; None when it is none."""
-    kind = type(body)
+    before = delta.body
     # Most often it is the very same id, and comparing ids takes longer than all else here.
-    if kind is not type(delta.body) or (delta.step_id is not step_id and delta.step_id != step_id):
+    if type(body) is not type(before) or (delta.step_id is not step_id and delta.step_id != step_id):
         return None
-    # Asked for the kind of every token that comes, so in the quickest way there is.
-    if kind is TextDelta or kind is ReasoningDelta:
-        text: str = delta.body.text + body.text  # type: ignore[union-attr]
+    if is_text(before) and is_text(body):
+        text = before.text + body.text
         if len(text) <= MAX_MERGED_CHARS:
-            return LoggedEvent(delta.run_id, seq, delta.first_seq, at, step_id, kind(text))
+            return LoggedEvent(delta.run_id, seq, delta.first_seq, at, step_id, type(body)(text))
     return None
 
 
@@ -53,11 +47,12 @@ def joined(bodies: Iterable[RunEventBody]) -> list[RunEventBody]:
     """The same with stretches of text of one kind as one, or as few as hold `MAX_MERGED_CHARS` each."""
     result: list[RunEventBody] = []
     for kind, alike in groupby(bodies, type):
-        if kind is TextDelta or kind is ReasoningDelta:
-            text = "".join([body.text for body in alike])  # type: ignore[union-attr]
+        stretch = list(alike)
+        if is_text(stretch[0]):
+            text = "".join([body.text for body in stretch])  # type: ignore[union-attr]
             result += [kind(text[at : at + MAX_MERGED_CHARS]) for at in range(0, len(text), MAX_MERGED_CHARS)]
         else:
-            result += alike
+            result += stretch
     return result
 
 

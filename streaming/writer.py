@@ -1,204 +1,46 @@
-"""Writing runs' events: one task of the process stores what all its runs have to say, many events a statement.
-
-Until the next tick, what comes after an insert began is gathered for the next one: an idle system stores a word as soon
-as it was said, a busy one stores more at once. That may begin before the one before is over, with what other runs say.
-"""
+"""The writing end of one run's log: numbers what the run has to say, and keeps it until it is stored."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from contextvars import Context
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Protocol
 from uuid import UUID
-from weakref import WeakSet
 
-import structlog
-
-from core.errors import LogUnavailable, RunLost, SynapseError
-from core.events import LoggedEvent, ReasoningDelta, RunEventBody, TextDelta
-from core.ticks import FEW_STREAMS, TICK_S, Ticks, nearest_tick
-from models.database import LOG_CONNECTIONS, Reader, is_transient
-from streaming.bus import Bus
+from core.errors import SynapseError
+from core.events import LoggedEvent, RunEventBody, is_text
+from models.database import Reader
 from streaming.codec import encode_body, storable
 from streaming.deltas import StandingText, grown, joined
-from streaming.log import Ownership, insert_owned, last_seq, standing_text, tell
-from streaming.retry import retried
+from streaming.log import Ownership, last_seq, standing_text
 
 ROOM_CHARS = 64 * 1024
 """How much of one run may wait to be stored before `RunWriter.room` holds up who appends."""
-GATHER_S = 0.009
-"""From the beginning of one insert to that of the next, to the nearest tick: what comes meanwhile shares it. Where many
-runs are written, one begins at each tick.
-"""
 HEAD_START_S = 0.003
 """How long the rest of an answer is left alone once its first words are stored: somebody is about to ask for them, who
 is to find an idle processor. The rest would be stored at the next tick, and readers get no more that soon."""
-GIVE_UP_S = 30.0
-
-_log = structlog.get_logger(__name__)
 
 
-class EventLog:
-    """The writing end of the log in this process: opens writers, and stores what they append."""
-
-    def __init__(self, bus: Bus, ticks: Ticks | None = None, *, give_up_s: float = GIVE_UP_S) -> None:
-        """``give_up_s``: how long the database may be away before what could not be stored fails its writers."""
-        self._bus = bus
-        self._ticks = ticks or Ticks()
-        self._give_up_s = give_up_s
-        # Those with events that are not stored yet, in the order of their first one.
-        self._unsettled: dict[RunWriter, None] = {}
-        self._filled = asyncio.Event()
-        # It is time to store what there is, or somebody waits for it.
-        self._awaited = asyncio.Event()
-        self._gathers_until = 0.0
-        self._places = asyncio.Semaphore(LOG_CONNECTIONS)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: WeakSet[RunWriter] = WeakSet()
-
-    async def start(self) -> None:
-        """Begin to store."""
-        self._spawn(self._store_for_ever())
-
-    async def aclose(self) -> None:
-        """Store what is pending, and stop."""
-        await asyncio.gather(*(writer.flush() for writer in self._unsettled), return_exceptions=True)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def writer(self, run_id: UUID, workspace_id: UUID, epoch: int) -> "RunWriter":
-        """The writer of a run that this process owns since ``epoch``; open it before anything is appended."""
-        writer = RunWriter(self, run_id, workspace_id, epoch)
-        self._writers.add(writer)
-        return writer
+class Store(Protocol):
+    """What stores the events of many runs: the `EventLog` of the process."""
 
     def notice(self, writer: "RunWriter") -> None:
         """There is something to store of this writer's."""
-        self._unsettled[writer] = None
-        self._filled.set()
 
     def hurry(self) -> None:
         """Somebody waits for what is pending: gather no longer, unless there are many who might."""
-        if self.is_quiet:
-            self._awaited.set()
 
     @property
     def is_quiet(self) -> bool:
         """Whether few runs are written here, so that one of them may be waited for."""
-        return len(self._writers) <= FEW_STREAMS
-
-    async def _store_for_ever(self) -> None:
-        now = asyncio.get_running_loop().time
-        next_at = now()
-        while True:
-            await self._filled.wait()
-            await self._gather(next_at)
-            if self.is_quiet:
-                next_at = nearest_tick(now() + GATHER_S)
-            else:
-                # However late it was heard: what the next one wakes would wait for another.
-                next_at = nearest_tick(max(next_at, now() - TICK_S) + TICK_S)
-            await self._places.acquire()
-            self._filled.clear()
-            if batch := [writer for writer in self._unsettled if writer.take()]:
-                self._spawn(self._store_in_place(batch))
-            else:
-                self._places.release()
-
-    async def _gather(self, until: float) -> None:
-        """Wait for that tick, unless somebody else waits for what there is."""
-        if until > asyncio.get_running_loop().time() or not self.is_quiet:
-            self._gathers_until = until
-            self._ticks.call_at(until, self._ring)
-            await self._awaited.wait()
-            # Those whom the same tick has woken may have something to say, too.
-            await asyncio.sleep(0)
-        self._awaited.clear()
-
-    def _ring(self, at: float) -> None:
-        if at == self._gathers_until:
-            self._awaited.set()
-
-    async def _store_in_place(self, batch: Sequence["RunWriter"]) -> None:
-        try:
-            await self._store(batch)
-        finally:
-            self._places.release()
-
-    async def _store(self, batch: Sequence["RunWriter"]) -> None:
-        """Store what these have in flight in one go; those for which that did not work, each in a task of its own.
-
-        So nobody waits for a run that is locked, or suffers from one that can't be stored.
-        """
-        try:
-            left_out = await self._insert(batch, skip_locked=True)
-        except Exception as error:
-            if is_transient(error):
-                for writer in batch:
-                    self._drop(writer, _unavailable(error))
-                return
-            left_out = {writer.ownership for writer in batch}
-        if left_out:
-            for writer in batch:
-                if writer.ownership in left_out:
-                    self._spawn(self._store_alone(writer))
-            batch = [writer for writer in batch if writer.ownership not in left_out]
-        await self._settle(batch)
-
-    async def _store_alone(self, writer: "RunWriter") -> None:
-        try:
-            left_out = await self._insert([writer], skip_locked=False)
-        except Exception as error:
-            self._drop(writer, _unavailable(error))
-            return
-        if left_out:
-            self._drop(writer, RunLost("Another process owns the run now."))
-        else:
-            await self._settle([writer])
-
-    async def _insert(self, batch: Sequence["RunWriter"], *, skip_locked: bool) -> set[Ownership]:
-        """Insert what is in flight; what of it was left out, as its run is not owned or locked, is returned."""
-        events = [(event, writer.epoch) for writer in batch for event in writer.in_flight]
-        workspace_ids = {writer.workspace_id for writer in batch}
-
-        async def attempt(again: bool) -> set[Ownership]:
-            for writer in batch:
-                writer.in_doubt |= again
-            in_doubt = any(writer.in_doubt for writer in batch)
-            return await insert_owned(events, workspace_ids, skip_locked=skip_locked, in_doubt=in_doubt)
-
-        return await retried(attempt, self._give_up_s)
-
-    async def _settle(self, writers: Sequence["RunWriter"]) -> None:
-        await tell(self._bus, [(writer.run_id, writer.in_flight) for writer in writers])
-        for writer in writers:
-            writer.settle()
-            del self._unsettled[writer]
-            if writer.has_pending:
-                self.notice(writer)
-
-    def _drop(self, writer: "RunWriter", failure: SynapseError) -> None:
-        _log.warning(
-            "a run's events are not stored", run_id=str(writer.run_id), failure=repr(failure.__cause__ or failure)
-        )
-        del self._unsettled[writer]
-        writer.fail(failure)
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        # In an empty context: one that is begun in a transaction would otherwise take its connection for its own.
-        task = asyncio.create_task(coroutine, context=Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 class RunWriter:
-    """The writing end of one run's log, for the process that owns the run; made by `EventLog.writer`.
+    """The writing end of one run's log, for the process that owns the run; `EventLog.writer` makes it.
 
     ``text``: what the run has said, that which is not stored yet included.
     """
 
-    def __init__(self, log: EventLog, run_id: UUID, workspace_id: UUID, epoch: int) -> None:
+    def __init__(self, store: Store, run_id: UUID, workspace_id: UUID, epoch: int) -> None:
         self.run_id = run_id
         self.workspace_id = workspace_id
         self.epoch = epoch
@@ -206,7 +48,7 @@ class RunWriter:
         self.in_flight: list[LoggedEvent] = []
         # Whether what is in flight may have been stored although storing it failed.
         self.in_doubt = False
-        self._log = log
+        self._store = store
         self._last_seq = self._stored_seq = 0
         self._pending: list[LoggedEvent] = []
         self._pending_chars = 0
@@ -257,11 +99,11 @@ class RunWriter:
         else:
             self._last_seq += 1
             self._pending.append(LoggedEvent(self.run_id, self._last_seq, self._last_seq, at, step_id, body))
-            self._log.notice(self)
+            self._store.notice(self)
             if not self._first_word:
                 self._first_word = self._last_seq
                 # Somebody who has asked waits for the first word more than for any other.
-                self._log.hurry()
+                self._store.hurry()
         self.text.add_body(body, step_id, self._last_seq)
 
     def extend(self, bodies: Sequence[RunEventBody], step_id: UUID | None = None) -> None:
@@ -280,13 +122,13 @@ class RunWriter:
         """
         target = self._last_seq
         if self._stored_seq < target:
-            self._log.hurry()
+            self._store.hurry()
         await self._wait_until(lambda: self._stored_seq >= target)
 
     @property
     def has_room(self) -> bool:
         """Whether text may be appended that `room` would not wait for. Appending it does not raise, either."""
-        is_awaited = self._log.is_quiet and not 0 < self._first_word <= self._stored_seq
+        is_awaited = self._store.is_quiet and not 0 < self._first_word <= self._stored_seq
         return self._failure is None and self._pending_chars < ROOM_CHARS and not is_awaited
 
     async def room(self) -> None:
@@ -296,7 +138,7 @@ class RunWriter:
         Raises:
             RunLost, LogUnavailable: as `flush`.
         """
-        awaited = self._first_word if self._stored_seq < self._first_word and self._log.is_quiet else 0
+        awaited = self._first_word if self._stored_seq < self._first_word and self._store.is_quiet else 0
         if self._failure is None and self._pending_chars < ROOM_CHARS and not awaited:
             return
         await self._wait_until(lambda: self._pending_chars < ROOM_CHARS and self._stored_seq >= awaited)
@@ -322,7 +164,7 @@ class RunWriter:
         self.text.add(event)
 
     def take(self) -> bool:
-        """For the log: put what is pending in flight, unless something is in flight already."""
+        """For the store: put what is pending in flight, unless something is in flight already."""
         if self.in_flight or not self._pending:
             return False
         self.in_flight, self._pending = self._pending, []
@@ -331,13 +173,13 @@ class RunWriter:
         return True
 
     def settle(self) -> None:
-        """For the log: what was in flight is stored."""
+        """For the store: what was in flight is stored."""
         self._stored_seq = self.in_flight[-1].seq
         self.in_flight = []
         self._announce()
 
     def fail(self, failure: SynapseError) -> None:
-        """For the log: nothing more will be stored."""
+        """For the store: nothing more will be stored."""
         self._failure = failure
         self.in_flight, self._pending = [], []
         self._announce()
@@ -355,13 +197,5 @@ class RunWriter:
             raise self._failure
 
 
-def _unavailable(cause: Exception) -> LogUnavailable:
-    failure = LogUnavailable("The run's events could not be stored.")
-    failure.__cause__ = cause
-    return failure
-
-
 def _size(body: RunEventBody) -> int:
-    if type(body) is TextDelta or type(body) is ReasoningDelta:
-        return len(body.text)
-    return len(encode_body(body)[1])
+    return len(body.text) if is_text(body) else len(encode_body(body)[1])

@@ -27,8 +27,8 @@ from services import runs
 from services.doorbell import Doorbell
 from services.runs import RunRequest
 from streaming.bus import Bus
+from streaming.event_log import EventLog
 from streaming.follow import follow
-from streaming.writer import EventLog
 from tests.servers.app import settings_for
 from tests.services.tenants import make_member, make_workspace
 from tests.streaming.runs import assert_dense, collect, said, sha256_of, stored

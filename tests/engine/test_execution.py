@@ -9,7 +9,7 @@ from engine.execution import CancelRequested, Execution
 from models.runs import Run
 from services.claims import Claim
 from streaming.bus import Bus
-from streaming.writer import EventLog
+from streaming.event_log import EventLog
 
 
 class Reader:

@@ -20,7 +20,8 @@ from models.threads import Message
 from providers.model_facts import model_facts
 from services import cancellations
 from streaming.bus import Bus
-from streaming.writer import EventLog, RunWriter
+from streaming.event_log import EventLog
+from streaming.writer import RunWriter
 from tests.services.tenants import make_member, make_workspace
 from tests.streaming.runs import assert_dense, make_run, opened, sha256_of, stored
 

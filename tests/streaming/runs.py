@@ -16,8 +16,9 @@ from models.threads import Thread
 from models.workspaces import Workspace
 from models.writes import Writes
 from streaming.bus import Bus
+from streaming.event_log import EventLog
 from streaming.log import publish, read, write_events
-from streaming.writer import EventLog, RunWriter
+from streaming.writer import RunWriter
 
 
 async def make_workspace() -> UUID:

@@ -30,8 +30,9 @@ from models.runs import Run
 from streaming import follow as following
 from streaming.bus import Bus, MemoryBackend, Message
 from streaming.deltas import extend
+from streaming.event_log import EventLog
 from streaming.follow import follow
-from streaming.writer import EventLog, RunWriter
+from streaming.writer import RunWriter
 from tests.streaming.runs import assert_dense, finish, make_run, opened, said, sha256_of, stored, take_over
 
 pytestmark = pytest.mark.usefixtures("pool")

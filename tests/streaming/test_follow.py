@@ -17,9 +17,10 @@ from models.database import open_connection, reading, transaction
 from models.runs import Run
 from streaming import follow as following
 from streaming.bus import Bus
+from streaming.event_log import EventLog
 from streaming.follow import follow
 from streaming.log import channel, publish, read
-from streaming.writer import EventLog, RunWriter
+from streaming.writer import RunWriter
 from tests.servers.redis import RedisServer
 from tests.streaming.runs import (
     assert_dense,

@@ -22,11 +22,12 @@ from core.ticks import TICK_S
 from models import database
 from models.database import open_connection, transaction
 from models.runs import Run
-from streaming import writer as writing
+from streaming import event_log
 from streaming.bus import Bus
 from streaming.codec import EventsMessage, decode_events
+from streaming.event_log import EventLog
 from streaming.log import Ownership, channel, insert_owned
-from streaming.writer import ROOM_CHARS, EventLog
+from streaming.writer import ROOM_CHARS
 from tests.servers.postgres_proxy import PostgresProxy
 from tests.streaming.runs import (
     assert_dense,
@@ -217,7 +218,7 @@ def inserts(monkeypatch: pytest.MonkeyPatch) -> "asyncio.Queue[list[RunEventBody
         written.put_nowait([event.body for event, _ in batch])
         return await insert_owned(batch, workspace_ids, **options)
 
-    monkeypatch.setattr("streaming.writer.insert_owned", noted)
+    monkeypatch.setattr("streaming.event_log.insert_owned", noted)
     return written
 
 
@@ -225,7 +226,7 @@ async def test_an_idle_log_stores_at_once_and_a_busy_one_what_was_gathered(
     log: EventLog, inserts: "asyncio.Queue[list[RunEventBody]]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The nearest tick may be half of one earlier.
-    monkeypatch.setattr("streaming.writer.GATHER_S", 1.5 + TICK_S / 2)
+    monkeypatch.setattr("streaming.event_log.GATHER_S", 1.5 + TICK_S / 2)
     one, other = [await opened(log, await make_run()) for _ in range(2)]
     now = asyncio.get_running_loop().time
     async with asyncio.timeout(10):
@@ -247,7 +248,7 @@ async def test_an_idle_log_stores_at_once_and_a_busy_one_what_was_gathered(
 async def test_who_waits_for_what_is_stored_waits_for_nothing_else(
     log: EventLog, inserts: "asyncio.Queue[list[RunEventBody]]", monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    monkeypatch.setattr("streaming.writer.GATHER_S", 60.0)
+    monkeypatch.setattr("streaming.event_log.GATHER_S", 60.0)
     writer = await opened(log, run)
     async with asyncio.timeout(10):
         for word in ("a", "b", "c"):
@@ -474,7 +475,7 @@ async def test_there_is_room_for_text_until_too_much_waits(
     writer.append(TextDelta("x" * ROOM_CHARS), STEP)
     assert not writer.has_room
     await writer.flush()
-    monkeypatch.setattr(writing, "FEW_STREAMS", 0)
+    monkeypatch.setattr(event_log, "FEW_STREAMS", 0)
     one_of_many = await opened(log, await make_run())
     assert one_of_many.has_room
     await take_over(run)
