@@ -19,6 +19,7 @@ from streaming.bus import Bus, Message, Missed, Subscription
 from streaming.codec import Undecodable, decode_events
 from streaming.deltas import MAX_MERGED_CHARS, extend, is_delta, text_chars
 from streaming.log import channel, last_seq, read
+from streaming.pace import Pace
 from streaming.retry import retried
 
 POLL_S = 5.0
@@ -32,9 +33,6 @@ MOST_BLIND_POLLS_PER_S = 500
 PAGE_EVENTS = 1000
 GIVE_UP_S = 30.0
 """How long the database may be away before its failure ends a stream."""
-EARLY_S = 0.004
-"""How much too early a delta may be yielded, which spares a wait by the clock; the next one is put off for it."""
-
 _log = structlog.get_logger(__name__)
 
 
@@ -70,7 +68,7 @@ async def follow_found(
         ValidationFailed: ``after`` is negative or beyond the newest event. What ``look`` raises.
     """
     async with bus.subscribe(channel(run_id)) as subscription:
-        pace = _Pace(max_hz)
+        pace = Pace(max_hz, asyncio.get_running_loop().time)
         tail = _Tail(bus, subscription, run_id, after, pace, show)
         if await tail.begin(look):
             return
@@ -87,7 +85,7 @@ async def follow_found(
                 return
 
 
-async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: "_Pace") -> None:
+async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: "Pace") -> None:
     """Wait until the first of ``pending`` may be yielded, and merge what comes until then."""
     while all(map(is_delta, pending)):
         if pace.is_due and not tail.has_more:
@@ -108,36 +106,11 @@ def poll_s(bus: Bus) -> float:
     return min(max(BLIND_POLL_S, bus.subscriptions / MOST_BLIND_POLLS_PER_S), POLL_S)
 
 
-class _Pace:
-    """When the next delta may be yielded, in seconds of the event loop's clock.
-
-    Deltas that came early, or that other events pushed out, count too, and put off the next one; though never beyond a
-    second.
-    """
-
-    def __init__(self, max_hz: int) -> None:
-        self._interval_s = 1 / max_hz
-        self._clock = asyncio.get_running_loop().time
-        self._due = 0.0
-
-    @property
-    def due(self) -> float:
-        return self._due - EARLY_S
-
-    @property
-    def is_due(self) -> bool:
-        return self._due - EARLY_S <= self._clock()
-
-    def count(self) -> None:
-        now = self._clock()
-        self._due = min(max(self._due, now) + self._interval_s, now + 1.0)
-
-
 class _Tail:
     """What comes after a cursor, in order: from the bus where that goes on without a gap, otherwise from the log."""
 
     def __init__(
-        self, bus: Bus, subscription: Subscription, run_id: UUID, cursor: int, pace: _Pace, show: Show | None = None
+        self, bus: Bus, subscription: Subscription, run_id: UUID, cursor: int, pace: Pace, show: Show | None = None
     ) -> None:
         self._bus = bus
         self._subscription = subscription
