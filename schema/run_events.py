@@ -130,8 +130,8 @@ EVENT_TYPES = (
 
 
 @strawberry.input(
-    description="How to deliver deltas: merged, so that at most maxHz a second are sent; other events are sent at "
-    "once, after all that came before them. Nothing is dropped or reordered."
+    description="How to deliver deltas: merged, so that on average at most maxHz a second are sent; other events are "
+    "sent at once, after all that came before them. Nothing is dropped or reordered."
 )
 class DeliveryInput:
     max_hz: int = strawberry.field(default=DEFAULT_HZ, description="1 to 120.")

@@ -21,9 +21,9 @@ from streaming.log import Ownership, insert_owned, tell
 from streaming.retry import retried
 from streaming.writer import RunWriter, Store
 
-GATHER_S = 0.009
+GATHER_S = TICK_S
 """From the beginning of one insert to that of the next, to the nearest tick: what comes meanwhile shares it. Where many
-runs are written, one begins at each tick.
+runs are written, one begins at each tick, whether the one before was late or not.
 """
 GIVE_UP_S = 30.0
 
