@@ -26,7 +26,8 @@ ANSWER_TIMEOUT_S = 0.25
 PAUSE_S = 1.0
 """How long Redis is left alone after it failed."""
 ROUNDING_S = 1e-6
-"""Who waited until there is room is not sent away for what sums of fractions come to."""
+"""What sums of times may be wrong by: nobody who waited for room is sent away for that, or told of a point less.
+"""
 _PREFIX = "synapse:bucket:"
 _TAKE = f"""
 local now = redis.call('TIME')
@@ -86,7 +87,7 @@ class LocalBuckets:
         if wait_s <= ROUNDING_S:
             wait_s = 0.0
             self._empty_at[name] = empty_at = filled_until
-        return Taken(wait_s, int(rate.capacity - (empty_at - now) * rate.leak))
+        return Taken(wait_s, _whole(rate.capacity - (empty_at - now) * rate.leak, rate))
 
     async def aclose(self) -> None:
         pass
@@ -120,7 +121,7 @@ class RedisBuckets:
         if self._is_away:
             self._is_away = False
             _log.info("Redis keeps the limits again")
-        return Taken(float(wait_s), int(float(remaining)))
+        return Taken(float(wait_s), _whole(float(remaining), rate))
 
     async def _run(self, *key_and_arguments: Any) -> tuple[bytes, bytes]:
         try:
@@ -131,6 +132,10 @@ class RedisBuckets:
 
     async def aclose(self) -> None:
         await self._redis.aclose()
+
+
+def _whole(points: float, rate: Rate) -> int:
+    return min(int(points + ROUNDING_S * rate.leak), rate.capacity)
 
 
 def buckets_from_url(redis_url: str | None) -> Buckets:

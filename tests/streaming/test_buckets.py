@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from time import monotonic
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from core.errors import StartupRefused
@@ -42,6 +44,24 @@ async def test_a_bucket_takes_what_it_holds_and_no_more(filled: Buckets) -> None
     assert 40 <= refused.remaining < 60, "what was refused takes no room"
     assert (await filled.take(name, 40, rate)).wait_s == 0
     assert (await filled.take("another's", 100, rate)).wait_s == 0
+
+
+@given(now=st.floats(0, 1e7), amount=st.integers(1, 1000), leak=st.integers(1, 20_000))
+async def test_what_is_left_of_an_empty_bucket_is_exact_at_any_time(now: float, amount: int, leak: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buckets, "monotonic", lambda: now)
+        taken = await LocalBuckets().take("new", amount, Rate(1000, leak))
+    assert taken.remaining == 1000 - amount
+
+
+async def test_what_is_left_is_exact_over_redis_too(redis_server: RedisServer, patient: None) -> None:
+    process = RedisBuckets(redis_server.url)
+    try:
+        for number in range(200):
+            name = f"exact {number} {id(process)}"
+            assert (await process.take(name, number, Rate(200_000, 20_000))).remaining == 200_000 - number
+    finally:
+        await process.aclose()
 
 
 async def test_a_bucket_runs_out_with_time(filled: Buckets) -> None:
