@@ -7,12 +7,16 @@ import asyncio
 from collections.abc import Callable
 from math import ceil, floor
 
+import structlog
+
 TICK_S = 0.006
 """From one tick to the next: as long as what is done at one takes at most, while a process is busy and keeps up."""
 FEW_STREAMS = 24
 """So many streams of a process may each be served as soon as possible. With more, one or the other always has somebody
 waiting, and what is done for several at once costs less than what would be done for each.
 """
+
+_log = structlog.get_logger(__name__)
 
 
 def nearest_tick(time_s: float) -> float:
@@ -32,9 +36,7 @@ class Ticks:
         self._waiting: dict[float, list[Callable[[float], None]]] = {}
 
     def call_at(self, time_s: float, callback: Callable[[float], None]) -> None:
-        """Have ``callback`` called at a time of the event loop's clock, most often a tick, and told which that is. It
-        must not raise.
-        """
+        """Have ``callback`` called at a time of the event loop's clock, most often a tick, and told which that is."""
         if time_s not in self._waiting:
             self._waiting[time_s] = []
             asyncio.get_running_loop().call_at(time_s, self._ring, time_s)
@@ -42,4 +44,8 @@ class Ticks:
 
     def _ring(self, time_s: float) -> None:
         for callback in self._waiting.pop(time_s):
-            callback(time_s)
+            try:
+                callback(time_s)
+            except Exception:
+                # Those behind it are other runs'.
+                _log.exception("what waited for a tick failed")

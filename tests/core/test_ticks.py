@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from core.ticks import TICK_S, Ticks, nearest_tick, next_tick
 
@@ -37,3 +38,14 @@ async def test_those_who_wait_for_the_same_tick_share_a_timer() -> None:
     assert called == [(-1, sooner), *((number, later) for number in range(100))]
     assert now() >= later - 0.002  # libuv's timers are that exact
     assert ticks._waiting == {}
+
+
+async def test_one_that_fails_keeps_no_other_waiting() -> None:
+    ticks, at = Ticks(), next_tick(asyncio.get_running_loop().time() + 0.01)
+    done = asyncio.Event()
+    ticks.call_at(at, lambda at: [][1])
+    ticks.call_at(at, lambda _: done.set())
+    with capture_logs() as logs:
+        async with asyncio.timeout(10):
+            await done.wait()
+    assert [line["log_level"] for line in logs] == ["error"]
