@@ -17,7 +17,7 @@ from core.events import LoggedEvent, RunFinished
 from models.database import reading
 from streaming.bus import Bus, Message, Missed, Subscription
 from streaming.codec import Undecodable, decode_events
-from streaming.deltas import MAX_MERGED_CHARS, extend, is_delta, text_chars
+from streaming.deltas import extend, is_delta
 from streaming.log import channel, last_seq, read
 from streaming.pace import Pace
 from streaming.retry import retried
@@ -58,8 +58,9 @@ async def follow_found(
 ) -> AsyncGenerator[LoggedEvent, None]:
     """The events of a run from number ``after`` + 1 to its last one, as they come. ``look`` finds the first ones.
 
-    Adjacent deltas are merged, so that at most ``max_hz`` a second are yielded; the first one and events of other kinds
-    come at once, after all that went before them. The ``first_seq`` of each is the ``seq`` before it plus 1.
+    Adjacent deltas are merged, so that at most ``max_hz`` a second are yielded on average; the first one, what can't be
+    merged with what follows it, and events of other kinds come at once, after all that went before them. The
+    ``first_seq`` of each is the ``seq`` before it plus 1.
     A delta that comes while the reader waits for nothing else is first offered to ``show``, and yielded unless that
     takes it: nearly all are such, and to wake the reader costs more than all else that is done for them here.
     Closing the generator, or cancelling who waits for it, leaves nothing behind.
@@ -86,12 +87,11 @@ async def follow_found(
 
 
 async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: "Pace") -> None:
-    """Wait until the first of ``pending`` may be yielded, and merge what comes until then."""
-    while all(map(is_delta, pending)):
+    """Wait until the first of ``pending`` may be yielded, and merge what comes until then. A delta that others follow
+    which can't be merged with it would gain nothing by waiting, and they would be ever more.
+    """
+    while len(pending) == 1 and is_delta(pending[0]):
         if pace.is_due and not tail.has_more:
-            return
-        if text_chars(pending) >= MAX_MERGED_CHARS:
-            await asyncio.sleep(pace.due - asyncio.get_running_loop().time())
             return
         more = await tail.next(pace.due)
         if not more:

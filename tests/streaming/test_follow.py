@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from core.errors import ValidationFailed
-from core.events import LoggedEvent, RunFinished, RunStarted, StepStarted, TextDelta, ToolCalled
+from core.events import LoggedEvent, ReasoningDelta, RunFinished, RunStarted, StepStarted, TextDelta, ToolCalled
 from models.database import open_connection, reading, transaction
 from models.runs import Run
 from streaming import follow as following
@@ -200,9 +200,17 @@ async def test_a_slow_reader_gets_fewer_and_longer_deltas(bus: Bus, run: Run, wr
     assert sha256_of(said(received)) == writer.text_sha256()
 
 
+async def test_deltas_that_cannot_be_merged_do_not_pile_up(bus: Bus, run: Run, writer: RunWriter) -> None:
+    async with aclosing(follow(bus, run.id, run.workspace_id, after=1, max_hz=1)) as events, asyncio.timeout(20):
+        for number in range(60):
+            writer.append(TextDelta(f"{number} ") if number % 2 else ReasoningDelta(f"{number}?"), STEP)
+            await writer.flush()
+        received = [await anext(events) for _ in range(60)]
+    assert_dense(received, after=1)
+
+
 async def test_no_delta_grows_without_bound(bus: Bus, log: EventLog, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("follow", "deltas"):
-        monkeypatch.setattr(f"streaming.{module}.MAX_MERGED_CHARS", 1000)
+    monkeypatch.setattr("streaming.deltas.MAX_MERGED_CHARS", 1000)
     text = await insert_words(run, 2500)
     writer = await opened(log, run, await take_over(run))
     await finish(bus, run, writer)
