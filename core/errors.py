@@ -178,5 +178,9 @@ class LogUnavailable(SynapseError):
     """The run's events could not be stored. What was appended last is lost, and the run has to be resumed."""
 
 
+class Unstorable(SynapseError):
+    """An event is nothing that a run's log can hold, however often that is tried."""
+
+
 class StartupRefused(SynapseError):
     """A process may not start in these circumstances. The message is for the operator, and says what to do."""

@@ -69,13 +69,19 @@ def require_json(value: Any, path: Path, *, max_bytes: int, what: str) -> None:
 
 
 def require_depth(value: Any, path: Path, *, what: str) -> None:
-    """Raises ValidationFailed for JSON nested deeper than ``MAX_JSON_DEPTH``."""
+    """Raises ValidationFailed for JSON that is `too_deep`."""
+    if too_deep(value):
+        raise ValidationFailed(f"{what} must be nested at most {MAX_JSON_DEPTH} levels deep.", path)
+
+
+def too_deep(value: Any) -> bool:
+    """Whether JSON is nested deeper than ``MAX_JSON_DEPTH``."""
     level = [value]
     for _ in range(MAX_JSON_DEPTH):
         level = [item for node in level if isinstance(node, dict | list) for item in _children(node)]
         if not level:
-            return
-    raise ValidationFailed(f"{what} must be nested at most {MAX_JSON_DEPTH} levels deep.", path)
+            return False
+    return True
 
 
 def _children(node: dict[str, Any] | list[Any]) -> list[Any]:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from core.errors import ErrorCode, LogUnavailable, RunLost
+from core.errors import ErrorCode, LogUnavailable, RunLost, Unstorable
 from core.settings import Settings
 from core.ticks import FEW_STREAMS
 from core.turns import Turns, Urgency
@@ -288,7 +288,9 @@ class Executor:
 
     async def _fail(self, claim: Claim, failure: Failure) -> None:
         if execution := self._executions.get(claim.run_id):
-            await execution.writer.flush()
+            # What can't be stored may be what it fails for.
+            with suppress(Unstorable):
+                await execution.writer.flush()
         async with transaction([claim.workspace_id]) as connection:
             run = await lock_owned(connection, claim.run_id, claim.epoch)
             events = await end_abruptly(connection, run, Outcome(RunStatus.FAILED, failure=failure))

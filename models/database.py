@@ -51,6 +51,8 @@ _TRANSIENT_ERRORS = (
     asyncpg.TransactionRollbackError,
 )
 
+_ERRORS_OF_VALUES = (TypeError, asyncpg.DataError, asyncpg.ProgramLimitExceededError)
+
 APP_ROLE = "synapse_app"
 LOG_CONNECTIONS = 2
 """How many are kept for who writes the log. They are there from the beginning: it is needed most when all is busy."""
@@ -235,6 +237,12 @@ def _text_of(id: UUID) -> str:
 def is_transient(error: Exception) -> bool:
     """Whether the transaction that failed with ``error`` may succeed when it is tried again a little later."""
     return isinstance(error, _TRANSIENT_ERRORS)
+
+
+def is_of_the_values(error: Exception) -> bool:
+    """Whether a statement failed with ``error`` because of the values that it was given, as it would every time."""
+    # What is made one of Tortoise's has the driver's as its cause.
+    return any(isinstance(one, _ERRORS_OF_VALUES) for one in (error, error.__cause__))
 
 
 async def fetch(connection: Reader, sql: str, *values: Any) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from core.events import FinishReason, ToolCalled
+from core.inputs import too_deep
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ def _begins_another(call: _PartialCall, call_id: str, name: str) -> bool:
 
 
 def _tool_called(call: _PartialCall) -> ToolCalled:
-    """The finished call. No arguments are ``{}``; what is not JSON stays the string that the model wrote.
+    """The finished call. No arguments are ``{}``; what is not JSON, or too deep, stays the string that the model wrote.
 
     No tool's schema takes that string, so the model is told of its mistake like of any other wrong argument and can
     mend it, which costs less than failing the whole answer.
@@ -68,7 +69,9 @@ def _tool_called(call: _PartialCall) -> ToolCalled:
         arguments = orjson.loads(written) if written.strip() else {}
     except orjson.JSONDecodeError:
         arguments = written
-    if "\\u0000" in written:
+    if too_deep(arguments):
+        arguments = written
+    elif "\\u0000" in written:
         arguments = _without_nul(arguments)
     return ToolCalled(call.call_id, call.name, arguments)
 

@@ -13,9 +13,9 @@ from weakref import WeakSet
 
 import structlog
 
-from core.errors import LogUnavailable, RunLost, SynapseError
+from core.errors import LogUnavailable, RunLost, SynapseError, Unstorable
 from core.ticks import FEW_STREAMS, TICK_S, Ticks, nearest_tick
-from models.database import LOG_CONNECTIONS, is_transient
+from models.database import LOG_CONNECTIONS, is_of_the_values, is_transient
 from streaming.bus import Bus
 from streaming.log import Ownership, insert_owned, tell
 from streaming.retry import retried
@@ -128,7 +128,7 @@ class EventLog(Store):
         except Exception as error:
             if is_transient(error):
                 for writer in batch:
-                    self._drop(writer, _unavailable(error))
+                    self._drop(writer, _failure(error))
                 return
             left_out = {writer.ownership for writer in batch}
         if left_out:
@@ -142,7 +142,7 @@ class EventLog(Store):
         try:
             left_out = await self._insert([writer], skip_locked=False)
         except Exception as error:
-            self._drop(writer, _unavailable(error))
+            self._drop(writer, _failure(error))
             return
         if left_out:
             self._drop(writer, RunLost("Another process owns the run now."))
@@ -163,7 +163,11 @@ class EventLog(Store):
         return await retried(attempt, self._give_up_s)
 
     async def _settle(self, writers: Sequence[RunWriter]) -> None:
-        await tell(self._bus, [(writer.run_id, writer.in_flight) for writer in writers])
+        try:
+            await tell(self._bus, [(writer.run_id, writer.in_flight) for writer in writers])
+        except Exception:
+            # It is stored, and who follows these runs reads it in the log, if later.
+            _log.exception("what was stored could not be told of", run_ids=[str(writer.run_id) for writer in writers])
         for writer in writers:
             writer.settle()
             del self._unsettled[writer]
@@ -184,7 +188,8 @@ class EventLog(Store):
         task.add_done_callback(self._tasks.discard)
 
 
-def _unavailable(cause: Exception) -> LogUnavailable:
-    failure = LogUnavailable("The run's events could not be stored.")
+def _failure(cause: Exception) -> SynapseError:
+    kind = Unstorable if is_of_the_values(cause) else LogUnavailable
+    failure = kind("The run's events could not be stored.")
     failure.__cause__ = cause
     return failure

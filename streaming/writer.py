@@ -86,7 +86,7 @@ class RunWriter:
 
         Raises:
             RunLost: another process owns the run now, as far as is known yet.
-            LogUnavailable: an earlier event could not be stored.
+            LogUnavailable, Unstorable: an earlier event could not be stored.
             TypeError: the event holds what JSON can't say.
         """
         if self._failure is not None:
@@ -118,7 +118,7 @@ class RunWriter:
         """Wait until all that was appended is committed and published.
 
         Raises:
-            RunLost, LogUnavailable: it never will be.
+            RunLost, LogUnavailable, Unstorable: it never will be.
         """
         target = self._last_seq
         if self._stored_seq < target:
@@ -136,7 +136,7 @@ class RunWriter:
         and for `HEAD_START_S`: whoever appends at length calls it in between.
 
         Raises:
-            RunLost, LogUnavailable: as `flush`.
+            RunLost, LogUnavailable, Unstorable: as `flush`.
         """
         awaited = self._first_word if self._stored_seq < self._first_word and self._store.is_quiet else 0
         if self._failure is None and self._pending_chars < ROOM_CHARS and not awaited:

@@ -125,6 +125,17 @@ async def test_tokens_are_counted_when_the_provider_tells_none(url: str, lab: La
     assert (ending.calls[0].input_tokens, ending.calls[0].output_tokens) == (2, 12)
 
 
+async def test_what_no_log_can_hold_fails_the_run_and_is_not_asked_for_again(url: str, lab: Lab) -> None:
+    deep: Any = []
+    for _ in range(252):
+        deep = [deep]
+    ending = await ending_of(url, lab, [TextDelta("Now "), 0.1, TextDelta("this:"), ToolCalled("1", "search", deep)])
+    assert (ending.run.failure_code, ending.run.failure_retryable) == (ErrorCode.INTERNAL, True)
+    assert ending.run.epoch == 2, "one is the attempt, one its end"
+    assert len(ending.calls) == 1
+    assert ending.messages[1].text.startswith("Now ")
+
+
 async def test_an_adapters_own_fault_is_masked_and_keeps_what_was_said(url: str, lab: Lab) -> None:
     ending = await ending_of(url, lab, [TextDelta("So far "), 0.05, TextDelta("so good"), KeyError("secret")])
     for failed in (ending.run, ending.steps[0]):

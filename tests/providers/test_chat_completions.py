@@ -202,6 +202,13 @@ class TestToolCalls:
             ModelFinished(FinishReason.TOOL_CALLS, None),
         ]
 
+    def test_arguments_that_are_nested_too_deep_stay_as_the_model_wrote_them(self) -> None:
+        for levels, is_taken in ((64, True), (65, False), (900, False)):
+            written = "[" * levels + "]" * levels
+            [call, _] = decode(tool_calls(Call("c1", "search", written)).body)
+            assert isinstance(call, ToolCalled)
+            assert (call.arguments == written) is not is_taken
+
     def test_a_call_cut_off_by_the_length_limit_is_not_made(self) -> None:
         reply = tool_calls(Call("c1", "a", "{}"), Call("c2", "weather", '{"city": "Pa'), finish_reason="length")
         assert decode(reply.body) == [ToolCalled("c1", "a", {}), ModelFinished(FinishReason.LENGTH, None)]

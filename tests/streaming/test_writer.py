@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from core.errors import LogUnavailable, RunLost
+from core.errors import LogUnavailable, RunLost, Unstorable
 from core.events import (
     LoggedEvent,
     ReasoningDelta,
@@ -29,6 +30,7 @@ from streaming.event_log import EventLog
 from streaming.log import Ownership, channel, insert_owned
 from streaming.writer import ROOM_CHARS
 from tests.servers.postgres_proxy import PostgresProxy
+from tests.servers.redis import RedisServer
 from tests.streaming.runs import (
     assert_dense,
     bodies,
@@ -307,6 +309,41 @@ async def test_what_postgresql_cannot_store_costs_no_answer(log: EventLog, run: 
     events = await stored(run)
     assert said(events) == "a\ufffdb\ufffdc"
     assert writer.text_sha256() == sha256_of(said(events))
+
+
+async def test_what_the_log_cannot_hold_is_told_from_a_database_that_is_away(log: EventLog, run: Run) -> None:
+    writer, innocent = await opened(log, run), await opened(log, await make_run())
+    # As deep as an event may be by itself, and not in a list with others.
+    writer.append(ToolCalled("1", "search", nested(253)), STEP)
+    innocent.append(TextDelta("Hi"), STEP)
+    async with asyncio.timeout(20):
+        await innocent.flush()
+        with pytest.raises(Unstorable):
+            await writer.flush()
+
+
+async def test_what_cannot_be_told_of_is_stored_all_the_same(redis_server: RedisServer, run: Run) -> None:
+    bus = Bus.from_url(redis_server.url)
+    async with bus:
+        log = EventLog(bus)
+        await log.start()
+        writer, innocent = await opened(log, run), await opened(log, await make_run())
+        writer.append(ToolCalled("1", "search", nested(251)), STEP)
+        innocent.append(TextDelta("Hi"), STEP)
+        async with asyncio.timeout(20):
+            await asyncio.gather(writer.flush(), innocent.flush())
+            writer.append(TextDelta("Found."), STEP)
+            await writer.flush()
+            await log.aclose()
+    assert said(await stored(run)) == "Found."
+
+
+def nested(levels: int) -> Any:
+    """A list in a list, so many of them."""
+    value: Any = "within"
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 async def test_what_json_cannot_say_is_refused_at_once(log: EventLog, run: Run) -> None:
