@@ -10,10 +10,14 @@ from streaming.buckets import Rate
 async def charge(context: Context, points: int) -> None:
     """Take an operation's cost from what its caller has left, and note it in ``context.cost``.
 
+    An operation that is executed once more has it there, and is paid for.
+
     Raises:
         CostExceeded: no operation may cost so much.
         RateLimited: the caller has not that much left for now.
     """
+    if context.cost is not None:
+        return
     settings = context.runtime.settings
     if points > settings.operation_max_cost:
         raise CostExceeded("cost", settings.operation_max_cost, points)

@@ -156,8 +156,10 @@ class GraphQLEndpoint(GraphQL[Context, None]):
         allowed = METHODS[request.method]
         result = await self._execute(operation, context, allowed)
         if context.presumption and not await context.runtime.callers.was_right(context.presumption):
-            context = await self.get_context(request)
+            presumed, context = context, await self.get_context(request)
             await _authenticate(request, context)
+            if context.payer == presumed.payer:
+                context.cost = presumed.cost
             result = await self._execute(operation, context, allowed)
         return result
 

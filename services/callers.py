@@ -1,9 +1,10 @@
 """Who called before, so that who calls now need not be looked up by itself.
 
 A person who called a moment ago has, as a rule, the same rights still. So a query may begin with what they had then,
-and its first statement finds out, together with what it reads, whether that is so at this moment. Nothing that comes of
-a presumption is told to anybody before it is known to have been right: rights are as much those of the moment as where
-they are looked up first, and that by what is committed then, not by what a process was told.
+and its first statement finds out, together with what it reads, whether that is so at this moment; where it finds
+nothing, or a transaction is what comes first, they are looked up at the end. Nothing that comes of a presumption is
+told to anybody before it is known to have been right: rights are as much those of the moment as where they are looked
+up first, and that by what is committed then, not by what a process was told.
 """
 
 from dataclasses import dataclass, replace

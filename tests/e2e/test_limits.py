@@ -34,6 +34,17 @@ async def test_answers_say_what_they_cost_and_what_is_left(server: Server) -> No
         assert [result["extensions"]["cost"]["requested"] for result in (streamed, sent)] == [2, 2]
 
 
+async def test_a_query_that_is_executed_again_as_its_caller_has_other_rights_now_is_paid_once(server: Server) -> None:
+    member = await sign_up(server)
+    make = 'mutation { createWorkspace(input: {name: "B"}) { __typename } }'
+    with changed(server, caller_burst_cost=10_000, caller_cost_per_second=1, operation_max_cost=1000):
+        await member.client.send(PAGE, first=20)
+        made, asked = await member.client.send(make), await member.client.send(PAGE, first=20)
+    assert len(asked.body["data"]["viewer"]["memberships"]) == 2
+    before, after = [answer.body["extensions"]["cost"]["remaining"] for answer in (made, asked)]
+    assert before - 232 <= after < before
+
+
 async def test_events_of_a_subscription_say_nothing_of_costs(server: Server) -> None:
     async with server.client(path=PATH).connect() as socket:
         events = [event async for event in socket.stream("subscription { ticks(to: 2) { number } }")]
