@@ -32,12 +32,11 @@ def merge(earlier: LoggedEvent, later: LoggedEvent) -> LoggedEvent | None:
 
 def grown(delta: LoggedEvent, body: RunEventBody, step_id: UUID | None, seq: int, at: datetime) -> LoggedEvent | None:
     """``delta`` with the text of another of the same kind and step, up to number ``seq``; None when it is none."""
-    before = delta.body
     # Most often it is the very same id, and comparing ids takes longer than all else here.
-    if type(body) is not type(before) or (delta.step_id is not step_id and delta.step_id != step_id):
+    if type(body) is not type(delta.body) or (delta.step_id is not step_id and delta.step_id != step_id):
         return None
-    if is_text(before) and is_text(body):
-        text = before.text + body.text
+    if is_text(body):
+        text: str = delta.body.text + body.text  # type: ignore[union-attr]  # it is of the same kind
         if len(text) <= MAX_MERGED_CHARS:
             return LoggedEvent(delta.run_id, seq, delta.first_seq, at, step_id, type(body)(text))
     return None

@@ -22,9 +22,7 @@ from streaming.retry import retried
 from streaming.writer import RunWriter, Store
 
 GATHER_S = TICK_S
-"""From the beginning of one insert to that of the next, to the nearest tick: what comes meanwhile shares it. Where many
-runs are written, one begins at each tick, whether the one before was late or not.
-"""
+"""From the beginning of one insert to that of the next, to the nearest tick: what comes meanwhile shares it."""
 GIVE_UP_S = 30.0
 
 _log = structlog.get_logger(__name__)
@@ -66,18 +64,15 @@ class EventLog(Store):
         return writer
 
     def notice(self, writer: RunWriter) -> None:
-        """There is something to store of this writer's."""
         self._unsettled[writer] = None
         self._filled.set()
 
     def hurry(self) -> None:
-        """Somebody waits for what is pending: gather no longer, unless there are many who might."""
         if self.is_quiet:
             self._awaited.set()
 
     @property
     def is_quiet(self) -> bool:
-        """Whether few runs are written here, so that one of them may be waited for."""
         return len(self._writers) <= FEW_STREAMS
 
     async def _store_for_ever(self) -> None:
@@ -86,11 +81,9 @@ class EventLog(Store):
         while True:
             await self._filled.wait()
             await self._gather(next_at)
-            if self.is_quiet:
-                next_at = nearest_tick(now() + GATHER_S)
-            else:
-                # However late it was heard: what the next one wakes would wait for another.
-                next_at = nearest_tick(max(next_at, now() - TICK_S) + TICK_S)
+            # Where many write, by the tick, however late it was heard: what the next one wakes would wait for another.
+            since = now() if self.is_quiet else max(next_at, now() - GATHER_S)
+            next_at = nearest_tick(since + GATHER_S)
             await self._places.acquire()
             self._filled.clear()
             if batch := [writer for writer in self._unsettled if writer.take()]:

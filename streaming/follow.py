@@ -33,6 +33,7 @@ MOST_BLIND_POLLS_PER_S = 500
 PAGE_EVENTS = 1000
 GIVE_UP_S = 30.0
 """How long the database may be away before its failure ends a stream."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -86,7 +87,7 @@ async def follow_found(
                 return
 
 
-async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: "Pace") -> None:
+async def _gather(pending: list[LoggedEvent], tail: "_Tail", pace: Pace) -> None:
     """Wait until the first of ``pending`` may be yielded, and merge what comes until then. A delta that others follow
     which can't be merged with it would gain nothing by waiting, and they would be ever more.
     """

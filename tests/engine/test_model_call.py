@@ -1,5 +1,6 @@
 """What becomes of a run whose model does not do as it should, and of the fallback models."""
 
+import json
 from typing import Any
 
 import pytest
@@ -126,9 +127,7 @@ async def test_tokens_are_counted_when_the_provider_tells_none(url: str, lab: La
 
 
 async def test_what_no_log_can_hold_fails_the_run_and_is_not_asked_for_again(url: str, lab: Lab) -> None:
-    deep: Any = []
-    for _ in range(252):
-        deep = [deep]
+    deep = json.loads("[" * 253 + "]" * 253)
     ending = await ending_of(url, lab, [TextDelta("Now "), 0.1, TextDelta("this:"), ToolCalled("1", "search", deep)])
     assert (ending.run.failure_code, ending.run.failure_retryable) == (ErrorCode.INTERNAL, True)
     assert ending.run.epoch == 2, "one is the attempt, one its end"

@@ -1,9 +1,9 @@
 """Writing a run's events: gathered, fenced, and stored in spite of a database that comes and goes."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -314,7 +314,7 @@ async def test_what_postgresql_cannot_store_costs_no_answer(log: EventLog, run: 
 async def test_what_the_log_cannot_hold_is_told_from_a_database_that_is_away(log: EventLog, run: Run) -> None:
     writer, innocent = await opened(log, run), await opened(log, await make_run())
     # As deep as an event may be by itself, and not in a list with others.
-    writer.append(ToolCalled("1", "search", nested(253)), STEP)
+    writer.append(ToolCalled("1", "search", json.loads("[" * 253 + "]" * 253)), STEP)
     innocent.append(TextDelta("Hi"), STEP)
     async with asyncio.timeout(20):
         await innocent.flush()
@@ -328,7 +328,7 @@ async def test_what_cannot_be_told_of_is_stored_all_the_same(redis_server: Redis
         log = EventLog(bus)
         await log.start()
         writer, innocent = await opened(log, run), await opened(log, await make_run())
-        writer.append(ToolCalled("1", "search", nested(251)), STEP)
+        writer.append(ToolCalled("1", "search", json.loads("[" * 251 + "]" * 251)), STEP)
         innocent.append(TextDelta("Hi"), STEP)
         async with asyncio.timeout(20):
             await asyncio.gather(writer.flush(), innocent.flush())
@@ -336,14 +336,6 @@ async def test_what_cannot_be_told_of_is_stored_all_the_same(redis_server: Redis
             await writer.flush()
             await log.aclose()
     assert said(await stored(run)) == "Found."
-
-
-def nested(levels: int) -> Any:
-    """A list in a list, so many of them."""
-    value: Any = "within"
-    for _ in range(levels):
-        value = [value]
-    return value
 
 
 async def test_what_json_cannot_say_is_refused_at_once(log: EventLog, run: Run) -> None:
