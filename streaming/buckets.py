@@ -135,7 +135,8 @@ class RedisBuckets:
 
 
 def _whole(points: float, rate: Rate) -> int:
-    return min(int(points + ROUNDING_S * rate.leak), rate.capacity)
+    # By less than a point, however quickly it runs out.
+    return int(points + min(ROUNDING_S * rate.leak, 0.5))
 
 
 def buckets_from_url(redis_url: str | None) -> Buckets:

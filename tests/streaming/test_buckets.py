@@ -64,6 +64,12 @@ async def test_what_is_left_is_exact_over_redis_too(redis_server: RedisServer, p
         await process.aclose()
 
 
+async def test_what_is_taken_is_missing_however_quickly_a_bucket_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buckets, "monotonic", lambda: 1000.0)
+    taken = await LocalBuckets().take("quick", 200, Rate(10**9, 10**9))
+    assert 10**9 - 202 <= taken.remaining <= 10**9 - 198
+
+
 async def test_a_bucket_runs_out_with_time(filled: Buckets) -> None:
     rate = Rate(capacity=10, leak=1000)
     name = f"quick {id(filled)}"
