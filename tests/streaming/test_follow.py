@@ -420,7 +420,7 @@ async def test_a_delta_that_is_shown_puts_off_the_next(bus: Bus, run: Run, write
 async def test_who_is_shown_all_there_is_does_not_read_the_log(
     bus: Bus, run: Run, writer: RunWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "POLL_S", 1.0)
+    monkeypatch.setattr(following, "POLL_S", 2.0)
     events = follow(bus, run.id, run.workspace_id, after=1, max_hz=ALWAYS, show=lambda event: True)
     async with aclosing(events), asyncio.timeout(20):
         reading = asyncio.ensure_future(anext(events))
