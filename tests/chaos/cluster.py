@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 
 import aiohttp
-import psutil
 
 from tests.client import Answer
 from tests.servers.app import Address
@@ -108,12 +107,6 @@ async def deployed(database_url: str, redis: RedisServer, upstream: Upstream) ->
         yield cluster
     finally:
         await cluster.aclose()
-
-
-def ports_of(process: Command) -> set[int]:
-    """The local ports of its TCP connections, by which those at the other end know them."""
-    connections = psutil.Process(process.pid).net_connections("tcp")
-    return {connection.laddr.port for connection in connections if connection.laddr}
 
 
 class Balancer:

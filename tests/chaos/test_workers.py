@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from engine.executor import MOST_LOST_WORKERS
 from tests.accounts import Member, sign_up
-from tests.chaos.cluster import ports_of
 from tests.chaos.experiment import Experiment
 from tests.chaos.figures import percentile
 from tests.chaos.load import Accepted, Load, is_open
 from tests.client import Json
 from tests.operations import CANCEL_RUN, answer, assert_dense, create_agent, finish, start_run, watch
 from tests.servers.command import Command
+from tests.upstream.connections import established
 from tests.upstream.replies import numbered_tokens, text
 
 RESUMED_WITHIN_S = 2.0
@@ -25,7 +25,7 @@ def busy_worker(load: Load) -> tuple[Command, list[Accepted]]:
     """One of the workers that listen to the provider right now, and the runs that it does that for."""
     speaking = load.speaking()
     by_worker = {
-        worker: [accepted for accepted, exchange in speaking if exchange.peer[1] in ports_of(worker)]
+        worker: [accepted for accepted, exchange in speaking if exchange.ports in established(worker.pid)]
         for worker in load.cluster.workers
     }
     worker = load.rng.choice([worker for worker, runs in by_worker.items() if runs])
@@ -92,8 +92,8 @@ async def worker_of(load: Load, deadly: Deadly) -> Command:
     """The worker that listens to the provider for that run, once there is one."""
 
     def listening() -> list[Command]:
-        ports = {exchange.peer[1] for exchange in load.cluster.upstream.exchanges(deadly.model) if is_open(exchange)}
-        return [worker for worker in load.cluster.workers if ports & ports_of(worker)]
+        ports = {exchange.ports for exchange in load.cluster.upstream.exchanges(deadly.model) if is_open(exchange)}
+        return [worker for worker in load.cluster.workers if ports & established(worker.pid)]
 
     await load.until(lambda: bool(listening()))
     return listening()[0]

@@ -25,7 +25,7 @@ from tests.conformance.troubles import (
     said,
     with_usage,
 )
-from tests.upstream.connections import established_ports
+from tests.upstream.connections import established
 from tests.upstream.replies import Reply, Signal
 from tests.upstream.wires import GOOGLE, OLLAMA
 
@@ -200,7 +200,7 @@ class TestHangingUp:
         reader.cancel()
         await asyncio.wait([reader])
         assert reader.cancelled()
-        assert exchange.peer[1] not in established_ports()
+        assert exchange.ports not in established()
         await asyncio.wait_for(exchange.closed.wait(), PATIENCE_S)
 
     async def test_the_next_call_is_answered(self, subject: Subject) -> None:

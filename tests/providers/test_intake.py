@@ -64,7 +64,7 @@ async def test_what_is_let_through_is_what_came(upstream: Upstream, provider: Op
     assert answers == [[TextDelta(token) for token in tokens]] * 12
 
 
-@pytest.mark.usefixtures("resting")
+@pytest.mark.usefixtures("resting", "unhurried")
 async def test_a_connection_serves_one_answer_after_another(
     upstream: Upstream, provider: OpenAICompatibleProvider
 ) -> None:
@@ -72,7 +72,7 @@ async def test_a_connection_serves_one_answer_after_another(
     for _ in range(5):
         events = [event async for event in said_by(provider, request(model))]
         assert events[:-1] == [TextDelta("a"), TextDelta("b"), TextDelta("c")]
-    assert len({exchange.peer for exchange in upstream.exchanges(model)}) == 1
+    assert len({exchange.ports for exchange in upstream.exchanges(model)}) == 1
 
 
 async def test_what_comes_early_waits_for_what_comes_next(

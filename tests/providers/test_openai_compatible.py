@@ -14,7 +14,7 @@ from providers import connections, intake
 from providers.openai_compatible import OpenAICompatibleProvider
 from providers.port import ChatMessage, ChatRole, ModelRequest
 from tests.answers import said_by
-from tests.upstream.connections import established_ports
+from tests.upstream.connections import established
 from tests.upstream.replies import Reply, Signal, Usage, chunk, event, failure, numbered_tokens, text
 from tests.upstream.server import Upstream
 
@@ -83,6 +83,7 @@ async def test_deltas_come_as_they_are_sent(upstream: Upstream, provider: OpenAI
         assert await anext(events) == TextDelta("b")
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize(("idle_s", "count"), [(60.0, 1), (0.05, 2)])
 async def test_a_connection_is_kept_for_the_next_call_but_not_for_ever(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch, idle_s: float, count: int
@@ -94,7 +95,7 @@ async def test_a_connection_is_kept_for_the_next_call_but_not_for_ever(
     await asyncio.sleep(0.2)
     await ask(provider, model)
     await provider.aclose()
-    assert len({exchange.peer for exchange in upstream.exchanges(model)}) == count
+    assert len({exchange.ports for exchange in upstream.exchanges(model)}) == count
 
 
 async def test_what_came_with_a_failure_is_told_before_it(
@@ -167,13 +168,14 @@ async def test_a_thousand_tokens_come_in_order_and_complete(
     assert (await ask(provider, upstream.serve(text(*tokens))))[:-1] == [TextDelta(token) for token in tokens]
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_calls_one_after_another_share_a_connection(
     upstream: Upstream, provider: OpenAICompatibleProvider
 ) -> None:
     model = upstream.serve(text("a").then(0.02))  # the body's end comes a little after [DONE]
     for _ in range(3):
         await ask(provider, model)
-    assert len({exchange.peer for exchange in upstream.exchanges(model)}) == 1
+    assert len({exchange.ports for exchange in upstream.exchanges(model)}) == 1
 
 
 async def test_a_kept_connection_that_the_server_drops_costs_no_call(
@@ -333,9 +335,9 @@ class TestHangingUp:
         events = said_by(provider, request(model))
         await anext(events)
         exchange = await upstream.exchange(model)
-        assert exchange.peer[1] in established_ports()
+        assert exchange.ports in established()
         await events.aclose()
-        assert exchange.peer[1] not in established_ports()
+        assert exchange.ports not in established()
         await asyncio.wait_for(exchange.closed.wait(), 5)
 
     async def test_leaves_the_other_calls_alone(self, upstream: Upstream, provider: OpenAICompatibleProvider) -> None:

@@ -18,7 +18,7 @@ from models.runs import Run
 from streaming import follow as following
 from streaming.bus import Bus
 from streaming.event_log import EventLog
-from streaming.follow import follow
+from streaming.follow import Look, follow, follow_found
 from streaming.log import channel, publish, read
 from streaming.pace import Pace
 from streaming.writer import RunWriter
@@ -175,9 +175,7 @@ async def test_the_log_is_left_alone_when_a_delta_is_due(bus: Bus, run: Run, mon
     async with bus.subscribe(channel(run.id)) as subscription:
         tail = following._Tail(bus, subscription, run.id, 0, Pace(30, monotonic))
 
-        async def look(after: int, limit: int) -> tuple[UUID, list[LoggedEvent]]:
-            return run.workspace_id, await read(reading([run.workspace_id]), run.id, after, limit)
-
+        look, _joined = joining(run)
         await tail.begin(look)
         assert [event.seq for event in await tail.next()] == [1]
         monkeypatch.setattr(following, "read", None)
@@ -381,20 +379,21 @@ async def test_what_comes_to_a_reader_who_waits_may_be_shown_without_waking_them
         shown.append(event)
         return True
 
-    events = follow(bus, run.id, run.workspace_id, after=1, max_hz=ALWAYS, show=show)
+    look, joined = joining(run)
+    events = follow_found(bus, run.id, look, after=1, max_hz=ALWAYS, show=show)
     async with aclosing(events), asyncio.timeout(20):
-        reading = asyncio.ensure_future(anext(events))
-        await settled(bus)
+        waiting = asyncio.ensure_future(anext(events))
+        await joined.wait()
         words = [f"{number} " for number in range(20)]
         for word in words:
             writer.append(TextDelta(word), STEP)
             await writer.flush()
             await asyncio.sleep(0.01)
-        assert not reading.done()
-        assert said(shown) == "".join(words)
+        await eventually(lambda: said(shown) == "".join(words))
         assert_dense(shown, 1)
+        assert not waiting.done()
         writer.append(ToolCalled("1", "search", {}), STEP)
-        assert (await reading).body == ToolCalled("1", "search", {})
+        assert (await waiting).body == ToolCalled("1", "search", {})
 
 
 async def test_a_delta_that_is_shown_puts_off_the_next(bus: Bus, run: Run, writer: RunWriter) -> None:
@@ -404,14 +403,15 @@ async def test_a_delta_that_is_shown_puts_off_the_next(bus: Bus, run: Run, write
         shown_at.append(monotonic())
         return True
 
-    events = follow(bus, run.id, run.workspace_id, after=1, max_hz=1, show=show)
+    look, joined = joining(run)
+    events = follow_found(bus, run.id, look, after=1, max_hz=1, show=show)
     async with aclosing(events), asyncio.timeout(20):
-        reading = asyncio.ensure_future(anext(events))
-        await settled(bus)
+        waiting = asyncio.ensure_future(anext(events))
+        await joined.wait()
         for word in ("one ", "two ", "three "):
             writer.append(TextDelta(word), STEP)
             await writer.flush()
-        event = await reading
+        event = await waiting
         assert event.body == TextDelta("two three ")
         assert len(shown_at) == 1
         assert monotonic() - shown_at[0] > 0.9
@@ -421,29 +421,41 @@ async def test_who_is_shown_all_there_is_does_not_read_the_log(
     bus: Bus, run: Run, writer: RunWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "POLL_S", 2.0)
-    events = follow(bus, run.id, run.workspace_id, after=1, max_hz=ALWAYS, show=lambda event: True)
-    async with aclosing(events), asyncio.timeout(20):
-        reading = asyncio.ensure_future(anext(events))
-        await settled(bus)
-        reads = 0
+    shown_at: list[float] = []
+    reads = 0
 
-        async def count(*_: Any) -> list[LoggedEvent]:
-            nonlocal reads
-            reads += 1
-            return []
+    def show(event: LoggedEvent) -> bool:
+        shown_at.append(monotonic())
+        return True
 
-        monkeypatch.setattr(following, "read", count)
-        for _ in range(60):
-            writer.append(TextDelta("a word "), STEP)
-            await asyncio.sleep(0.05)
-        assert reads == 0
-        # Silence has it read.
-        await eventually(lambda: reads > 0)
-        reading.cancel()
-        await asyncio.wait([reading])
+    async def count(*_: Any) -> list[LoggedEvent]:
+        nonlocal reads
+        reads += 1
+        return []
+
+    look, joined = joining(run)
+    # What is not shown, for coming just as the follower wakes up for another reason, it yields.
+    reading = asyncio.create_task(collect(follow_found(bus, run.id, look, after=1, max_hz=ALWAYS, show=show)))
+    await joined.wait()
+    monkeypatch.setattr(following, "read", count)
+    for _ in range(60):
+        writer.append(TextDelta("a word "), STEP)
+        await asyncio.sleep(0.05)
+    pauses = [later - earlier for earlier, later in pairwise(shown_at)]
+    assert reads == 0 or max(pauses) > 1.5  # where the machine stood still
+    reads = 0
+    await eventually(lambda: reads > 0)  # it is silence that has the log read
+    reading.cancel()
+    await asyncio.wait([reading])
 
 
-async def settled(bus: Bus) -> None:
-    """A follower has subscribed, and read what was there."""
-    await eventually(lambda: bus.subscriptions > 0)
-    await asyncio.sleep(0.2)
+def joining(run: Run) -> tuple[Look, asyncio.Event]:
+    """How a follower reads what is there first, and what is set once it has, and waits for what comes then."""
+    joined = asyncio.Event()
+
+    async def look(after: int, limit: int) -> tuple[UUID, list[LoggedEvent]]:
+        page = await read(reading([run.workspace_id]), run.id, after, limit)
+        joined.set()
+        return run.workspace_id, page
+
+    return look, joined

@@ -1,9 +1,17 @@
-"""The TCP connections of this process, as the system sees them."""
+"""The TCP connections of a process, as the system sees them."""
 
-from pathlib import Path
+import psutil
+
+Ports = tuple[int, int]
+"""Of a connection, seen from one of its ends: its own port and the other end's. Its own alone would not do: others may
+go out from the same port, to other servers.
+"""
 
 
-def established_ports() -> set[int]:
-    """The local ports of all TCP connections here that neither side has closed (state 01, proc(5))."""
-    rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
-    return {int(row[1].partition(":")[2], 16) for row in rows if row[3] == "01"}
+def established(pid: int | None = None) -> set[Ports]:
+    """Those that neither end has closed of the process ``pid``, by default this one."""
+    return {
+        (connection.laddr.port, connection.raddr.port)
+        for connection in psutil.Process(pid).net_connections("tcp")
+        if connection.status == psutil.CONN_ESTABLISHED
+    }

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.upstream.connections import Ports
 from tests.upstream.replies import Reply, Signal, failure
 
 EXCHANGE_TIMEOUT_S = 10.0
@@ -29,7 +30,8 @@ class Exchange:
     model: str
     body: dict[str, Any]
     headers: Mapping[str, str]
-    peer: tuple[str, int]
+    # The client's and the server's: another connection may have one of them.
+    ports: Ports
     received_at: float = field(default_factory=time.monotonic)
     # Set once all steps of the reply are played.
     answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -82,7 +84,7 @@ class Upstream:
         transport = request.transport
         assert transport is not None
         model = request.match_info.get("model") or body["model"]
-        exchange = Exchange(model, body, request.headers, transport.get_extra_info("peername"))
+        exchange = Exchange(model, body, request.headers, _ports(transport))
         self._exchanges.setdefault(exchange.model, []).append(exchange)
         async with self._news:
             self._news.notify_all()
@@ -100,6 +102,10 @@ class Upstream:
         if not replies:
             return failure(404, f"The model {model} does not exist.", kind="invalid_request_error")
         return replies.pop(0) if len(replies) > 1 else replies[0]
+
+
+def _ports(transport: asyncio.Transport) -> Ports:
+    return transport.get_extra_info("peername")[1], transport.get_extra_info("sockname")[1]
 
 
 async def _play(reply: Reply, request: web.Request, exchange: Exchange) -> web.StreamResponse:
