@@ -1,25 +1,21 @@
-"""Takes runs from the queue and executes them, in this process."""
+"""Takes runs from the queue, to be executed in this process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import Context
-from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
 
-from core.errors import ErrorCode, LogUnavailable, RunLost, Unstorable
 from core.settings import Settings
 from core.ticks import FEW_STREAMS
-from core.turns import Turns, Urgency
-from engine.agent_run import run_agent
-from engine.execution import Execution
+from core.turns import Turns
 from engine.housekeeping import keep_house
 from engine.model_call import Beginning, ModelCaller
-from models.database import is_transient, transaction
+from engine.supervision import Supervision
 from models.notifications import Notification, listen
-from models.runs import Run, RunStatus
+from models.runs import Run
 from models.standing import Standing
 from models.writes import Writes
 from providers.registry import Providers
@@ -28,28 +24,13 @@ from services.cancellations import take_away
 from services.claims import Claim, Limits
 from services.doorbell import Doorbell
 from services.provider_credentials import Seen
-from services.run_endings import Failure, Outcome, end_abruptly, lock_owned
 from streaming.bus import Bus
 from streaming.event_log import EventLog
-from streaming.log import publish
 
 # How often to look for work that no notification told of.
 SWEEP_S = 1.0
 # Who lost its own lock may not be the only one: so long others have to take theirs again before they count as dead.
 RETURN_S = 3.0
-# How long what was cancelled may take to end.
-CANCELLATION_S = 5.0
-# A run over which so many executors died is taken to be the reason.
-MOST_LOST_WORKERS = 5
-
-# How many runs are begun at once: that costs most of all, and a burst of them must not hold up streams and requests.
-# More are taken, some at a time, once half of these have begun.
-MOST_BEGINNING = 8
-
-_INTERNAL = Failure(ErrorCode.INTERNAL, "Something went wrong on our side; the run may be repeated.", retryable=True)
-_GIVEN_UP = Failure(
-    ErrorCode.INTERNAL, f"The run was given up: {MOST_LOST_WORKERS} workers died executing it.", retryable=False
-)
 
 _log = structlog.get_logger(__name__)
 
@@ -62,18 +43,14 @@ class Executor:
     ) -> None:
         self.id = uuid4().hex
         self._doorbell = doorbell
-        self._turns = turns
         self._settings = settings
         self._bus = bus
-        self._event_log = log
         self._providers = providers
-        self._caller = ModelCaller(settings, providers, bus)
-        self._limits = Limits(settings.workspace_run_concurrency, settings.agent_run_concurrency)
-        self._supervised: dict[UUID, asyncio.Task[None]] = {}
-        self._executions: dict[UUID, Execution] = {}
-        # Claimed, and not begun yet.
-        self._beginning: set[UUID] = set()
         self._wake = asyncio.Event()
+        self._caller = ModelCaller(settings, providers, bus)
+        most = settings.run_concurrency
+        self._at_hand = Supervision(self._caller, bus, log, turns, most=most, freed=self._wake.set)
+        self._limits = Limits(settings.workspace_run_concurrency, settings.agent_run_concurrency)
         # Whether there are runs in the queue, as somebody said.
         self._told = False
         # Whether there were none when somebody looked last, and nobody has said so since.
@@ -97,13 +74,7 @@ class Executor:
         """Take no more runs, give those at hand ``grace_s`` seconds, and hand the rest back to the queue."""
         await _cancelled(self._claiming)
         await _cancelled(self._housekeeping)
-        if self._supervised:
-            await asyncio.wait(self._supervised.values(), timeout=grace_s)
-        supervised = list(self._supervised.values())
-        for task in supervised:
-            task.cancel()
-        if supervised:
-            await asyncio.wait(supervised, timeout=CANCELLATION_S)
+        await self._at_hand.stop(grace_s)
         try:
             await claims.requeue_others(self.id, working_on=())
         except Exception as error:
@@ -126,12 +97,7 @@ class Executor:
                 if payload != self.id:
                     self._look()
             case Notification.RUN_CANCEL_REQUESTED:
-                self._cancel(UUID(payload))
-
-    def _cancel(self, run_id: UUID) -> None:
-        execution = self._executions.get(run_id)
-        if execution is not None:
-            execution.cancel()
+                self._at_hand.cancel(UUID(payload))
 
     async def _claim_for_ever(self) -> None:
         sweep_at = 0.0
@@ -155,28 +121,21 @@ class Executor:
         """Have the queue looked at; whether that is done at once, and there are places."""
         self._told, self._queue_is_empty = True, False
         self._wake.set()
-        return self._alive.is_set() and not self._claiming.done() and self._places > 0
-
-    @property
-    def _places(self) -> int:
-        """How many runs may be taken now."""
-        free = self._settings.run_concurrency - len(self._supervised)
-        return 0 if len(self._beginning) > MOST_BEGINNING // 2 else min(free, MOST_BEGINNING - len(self._beginning))
+        return self._alive.is_set() and not self._claiming.done() and self._at_hand.places > 0
 
     async def _claim(self) -> None:
         self._wake.clear()
         told, self._told = self._told, False
-        places = self._places
+        places = self._at_hand.places
         if places <= 0:
             return
         if not told and not await claims.is_any_queued():
             self._queue_is_empty = not self._told
             return
-        taken = await claims.claim(self.id, places, self._limits, working_on=self._supervised)
+        taken = await claims.claim(self.id, places, self._limits, working_on=self._at_hand.run_ids)
         for claim in taken:
-            self._beginning.add(claim.run_id)
-            self._supervised[claim.run_id] = asyncio.create_task(self._supervise(claim))
-        if len(taken) == places and len(self._beginning) <= MOST_BEGINNING // 2:
+            self._at_hand.take(claim)
+        if len(taken) == places and self._at_hand.is_half_begun:
             # There may be more, and others have begun meanwhile.
             self._wake.set()
 
@@ -184,22 +143,22 @@ class Executor:
         """See `services.doorbell.Begin`: one run at a time, where few are at hand and the queue needs no looking at."""
         stands_by = self._alive.is_set() and not (self._is_looking or self._claiming.done())
         # With more at hand a new one goes through the queue, of which one statement takes several.
-        stands_by &= len(self._supervised) < FEW_STREAMS
-        if not stands_by or not self._queue_is_empty or self._is_writing or self._places <= 0:
+        stands_by &= len(self._at_hand.run_ids) < FEW_STREAMS
+        if not stands_by or not self._queue_is_empty or self._is_writing or self._at_hand.places <= 0:
             return False
         self._is_writing = True
         claim = claims.claim_of_new(run, self.id)
-        # In empty contexts, as they outlive the request.
+        # In an empty context, as it outlives the request.
         writing = asyncio.create_task(self._write_new(claim, writes.copy(), credential), context=Context())
+        writing.add_done_callback(self._written)
         # Before it is written, so that no sweep gives it back to the queue.
-        self._beginning.add(run.id)
-        self._supervised[run.id] = asyncio.create_task(self._supervise_new(claim, writing), context=Context())
+        self._at_hand.take_new(claim, writing)
         return await asyncio.shield(writing) is not None
 
     async def _write_new(self, claim: Claim, writes: Writes, credential: Seen) -> Beginning | None:
         """Write a new run as one that has begun here, if it may."""
         try:
-            begun = await self._caller.prepare(self._execution(claim), writes, credential)
+            begun = await self._caller.prepare(self._at_hand.execution(claim), writes, credential)
         except Exception as error:
             # Who claims it from the queue meets that again.
             _log.warning("a new run cannot begin at once", run_id=str(claim.run_id), error=repr(error))
@@ -208,93 +167,19 @@ class Executor:
         self._queue_is_empty &= is_written
         return begun if is_written else None
 
-    async def _supervise_new(self, claim: Claim, writing: asyncio.Task[Beginning | None]) -> None:
-        """See a new run through to its end here once it is written."""
-        begun = None
-        try:
-            with suppress(Exception):  # which meets whoever starts the run
-                begun = await asyncio.shield(writing)
-        finally:
-            # Who stops meanwhile has something to give back once it is written.
-            await asyncio.wait([writing])
-            self._is_writing = False
-            if begun is None:
-                self._forget(claim.run_id)
-        if begun is not None:
-            await self._supervise(claim, begun)
-
-    def _forget(self, run_id: UUID) -> None:
-        self._executions.pop(run_id, None)
-        self._beginning.discard(run_id)
-        del self._supervised[run_id]
-        self._wake.set()
-
-    def _begun(self, run_id: UUID) -> None:
-        self._beginning.discard(run_id)
-        if len(self._beginning) == MOST_BEGINNING // 2:
-            self._wake.set()
+    def _written(self, _writing: object) -> None:
+        self._is_writing = False
 
     async def _sweep(self) -> None:
         if asyncio.get_running_loop().time() - self._alive.since >= RETURN_S:
             dead = await claims.requeue_dead(self.id)
             if dead:
                 _log.warning("took over the runs of dead executors", run_ids=[str(run_id) for run_id in dead])
-        await claims.requeue_others(self.id, working_on=self._supervised)
+        await claims.requeue_others(self.id, working_on=self._at_hand.run_ids)
         for request in await claims.cancel_requests():
-            self._cancel(request.run_id)
+            self._at_hand.cancel(request.run_id)
             if request.overdue:
                 await take_away(self._bus, request.run_id, request.workspace_id)
-
-    async def _supervise(self, claim: Claim, begun: Beginning | None = None) -> None:
-        """See one claimed run through to its end here. What does not end goes back to the queue with the next sweep.
-
-        ``begun``: how it has begun, if it was new.
-        """
-        log = _log.bind(run_id=str(claim.run_id), workspace_id=str(claim.workspace_id))
-        try:
-            try:
-                await self._execute(claim, begun)
-            except (RunLost, LogUnavailable):
-                raise
-            except Exception as error:
-                if is_transient(error):
-                    raise
-                log.exception("run failed unexpectedly")
-                await self._fail(claim, _INTERNAL)
-        except RunLost as lost:
-            log.info("run lost", reason=lost.message)
-        except asyncio.CancelledError:
-            log.info("run handed back")
-            raise
-        except Exception as error:
-            log.warning("run interrupted; it will be resumed", error=repr(error), exc_info=not is_transient(error))
-        finally:
-            self._forget(claim.run_id)
-
-    async def _execute(self, claim: Claim, begun: Beginning | None) -> None:
-        if claim.run.lost_workers >= MOST_LOST_WORKERS:
-            await self._fail(claim, _GIVEN_UP)
-            return
-        if begun is None:
-            await self._turns.take(Urgency.BEGIN)
-        execution = self._executions[claim.run_id] if begun else self._execution(claim)
-        await run_agent(execution, self._caller, self._bus, begun)
-
-    def _execution(self, claim: Claim) -> Execution:
-        writer = self._event_log.writer(claim.run_id, claim.workspace_id, claim.epoch)
-        execution = Execution(claim, writer, begun=partial(self._begun, claim.run_id))
-        self._executions[claim.run_id] = execution
-        return execution
-
-    async def _fail(self, claim: Claim, failure: Failure) -> None:
-        if execution := self._executions.get(claim.run_id):
-            # What can't be stored may be what it fails for.
-            with suppress(Unstorable):
-                await execution.writer.flush()
-        async with transaction([claim.workspace_id]) as connection:
-            run = await lock_owned(connection, claim.run_id, claim.epoch)
-            events = await end_abruptly(connection, run, Outcome(RunStatus.FAILED, failure=failure))
-        await publish(self._bus, events)
 
 
 async def _tried(look: Callable[[], Awaitable[None]]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from dataclasses import dataclass
 
-from engine.executor import MOST_LOST_WORKERS
+from engine.supervision import MOST_LOST_WORKERS
 from tests.accounts import Member, sign_up
 from tests.chaos.experiment import Experiment
 from tests.chaos.figures import percentile

@@ -9,7 +9,8 @@ import pytest
 
 from core.events import ModelEvent, RunEventBody, RunFinished, RunRewound, TextDelta
 from engine import executor as executor_module
-from engine.executor import MOST_BEGINNING, Executor
+from engine.executor import Executor
+from engine.supervision import MOST_BEGINNING
 from models import database
 from models.agents import Agent
 from models.base import Row

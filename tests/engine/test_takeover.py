@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import ErrorCode
 from core.events import RunRewound
-from engine.executor import MOST_LOST_WORKERS
+from engine.supervision import MOST_LOST_WORKERS
 from models.runs import Run, RunStatus
 from services import cancellations
 from services.runs import BusyPolicy
