@@ -89,7 +89,7 @@ class Boxes(Columns):
 SCHEMA = Schema(Query)
 ZONES = [UTC, UTC, None, timezone(timedelta(hours=-7, minutes=-30)), timezone(timedelta(0), "nowhere")]
 # Now and then a value of a wrong type, or none where there must be one.
-_BROKEN: list[Any] = [None, object(), "2", 1.5]
+_BROKEN: list[Any] = [None, object(), "2", 1.5, ValueError("a value")]
 
 
 def or_broken(right: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
