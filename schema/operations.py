@@ -23,8 +23,12 @@ from schema.leaves import LongWay
 
 Details = list[FieldDetails]
 
-# At most as many fields are planned as half of the tokens, so that fragments within fragments make no giants of texts.
-_TOKENS_PER_FIELD = 2
+# What a plan may take in memory for each token of its document, so that fragments within fragments make no giants of
+# texts: more than the fields of any that spreads no fragment twice.
+_BYTES_PER_TOKEN = 750
+# What fields take at most: any, and besides that one that is more than a leaf that is read from an attribute.
+_BYTES_PER_LEAF = 130
+_BYTES_PER_FIELD = 1_100
 
 
 def _no_help(*_: object) -> Any:
@@ -53,7 +57,7 @@ class Operation:
             if isinstance(definition, FragmentDefinitionNode)
         }
         self._details = {name: FragmentDetails(definition) for name, definition in self.fragments.items()}
-        self._left = document.token_count // _TOKENS_PER_FIELD
+        self._bytes_left = document.token_count * _BYTES_PER_TOKEN
 
     def fields(self, kind: GraphQLObjectType, within: Details | None = None) -> dict[str, Details]:
         """What is selected of an object of type ``kind``: that of the operation, or of the fields ``within`` which it
@@ -63,10 +67,17 @@ class Operation:
             found = collect_fields(self.schema, self._details, NOTHING_GIVEN, kind, self.node)
         else:
             found = collect_subfields(self.schema, self._details, NOTHING_GIVEN, self.node, kind, within)
-        self._left -= len(found.grouped_field_set)
-        if self._left < 0:
-            raise LongWay
+        self._take(len(found.grouped_field_set) * _BYTES_PER_LEAF)
         return found.grouped_field_set
+
+    def count(self) -> None:
+        """One of the fields is no mere leaf that is read from an attribute. Raises LongWay for too many of these."""
+        self._take(_BYTES_PER_FIELD)
+
+    def _take(self, size: int) -> None:
+        self._bytes_left -= size
+        if self._bytes_left < 0:
+            raise LongWay
 
     def info(
         self, parent: GraphQLObjectType, field: GraphQLField, nodes: list[FieldNode], asked: Asked, path: Path

@@ -120,6 +120,7 @@ class _Field:
         field = definition and definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
         if definition is None or not isinstance(field, StrawberryField) or field.extensions:
             raise LongWay
+        operation.count()
         self.key = key
         self._operation, self._parent, self._definition, self._field = operation, parent, definition, field
         self._nodes = [detail.node for detail in details]

@@ -71,14 +71,25 @@ def test_what_is_kept_has_a_limit_whatever_comes(dense: str) -> None:
     assert 0 < len(documents) < 50
 
 
-@pytest.mark.parametrize("dense", ["viewer { id }", 'agent(id: "x") { liveVersion { id } }', 'run(id: "x") { input }'])
-def test_plans_have_room_in_it(dense: str) -> None:
+@pytest.mark.parametrize(
+    ("dense", "fragments"),
+    [
+        ("viewer { id }", ""),
+        ('agent(id: "x") { liveVersion { id } }', ""),
+        ('run(id: "x") { input }', ""),
+        (
+            'run(id: "x") { ...R }',
+            "fragment R on Run { agent { id } thread { id } endUser { id } startedBy { id } }",
+        ),
+    ],
+)
+def test_plans_have_room_in_it(dense: str, fragments: str) -> None:
     documents = Documents(schema._schema, 4 * CACHE_BYTES)
     fields = " ".join(f"a{field}: {dense}" for field in range(9))
     tracemalloc.start()
     try:
         for number in range(100):
-            document = documents.get(f"{{ {fields} another{number}: __typename }}")
+            document = documents.get(f"{{ {fields} another{number}: __typename }} {fragments}")
             assert document.plan(document.operations[0])
         del document
         gc.collect()

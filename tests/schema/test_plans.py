@@ -281,6 +281,13 @@ def test_there_is_none_where_types_or_directives_decide_later(document: str) -> 
         planned(document)
 
 
+def test_there_is_one_however_much_is_asked_of_an_object_and_where_fragments_are_spread_again_and_again() -> None:
+    planned("{ box { name at colour content labels shout risky path } }")
+    asked = "name at colour content labels __typename a: name b: at c: colour lid { ...Lid }"
+    places = " ".join(f"in{number}: boxes {{ ...Box }}" for number in range(6))
+    planned(f"{{ box {{ {places} }} }} fragment Box on Box {{ {asked} }} fragment Lid on Lid {{ name depth }}")
+
+
 def test_there_is_none_for_what_fragments_blow_up() -> None:
     """What is never executed, as it stands in a list of nothing, costs its sender next to nothing."""
     parts = "".join(
@@ -298,10 +305,11 @@ def test_there_is_none_for_what_fragments_blow_up() -> None:
         lambda box: setattr(box, "lid", 3),
         lambda box: setattr(box, "error", ValueError("no")),
         lambda box: setattr(box, "colour", "GREEN"),
+        lambda box: setattr(box, "content", ValueError("no")),
     ],
 )
 async def test_whatever_goes_wrong_graphql_core_is_to_tell(wrong: Callable[[Box], None]) -> None:
-    document = "{ box { name colour risky lid { name } } }"
+    document = "{ box { name colour content risky lid { name } } }"
     box = a_box()
     assert await same(planned(document), document, box, {})
     wrong(box)
