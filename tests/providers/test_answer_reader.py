@@ -104,9 +104,10 @@ async def test_who_takes_all_is_woken_for_the_end_alone(upstream: Upstream, prov
 
 
 async def test_a_provider_that_falls_silent_while_all_is_taken_is_given_up(upstream: Upstream) -> None:
-    provider = OpenAICompatibleProvider(upstream.base_url, "sk-key", idle_timeout_s=0.5)
+    provider = OpenAICompatibleProvider(upstream.base_url, "sk-key", idle_timeout_s=1.0)
     a, b, *_ = text("a", "b").pausing(0.3).steps[::2]
-    model = upstream.serve(Reply([a, 0.3, b, 0.3, b, 0.3, b, Signal.HANG]))
+    # Longer in all, and each pause far shorter, than what is silence.
+    model = upstream.serve(Reply([a, *[0.3, b] * 5, Signal.HANG]))
     taken: list[ModelEvent] = []
 
     def take(some: Sequence[ModelEvent]) -> bool:
@@ -117,5 +118,5 @@ async def test_a_provider_that_falls_silent_while_all_is_taken_is_given_up(upstr
         taken += await anext(said)
         with pytest.raises(ProviderFailed, match="silent"):
             await anext(said)
-    assert taken == [TextDelta("a"), TextDelta("b"), TextDelta("b"), TextDelta("b")]
+    assert taken == [TextDelta("a"), *[TextDelta("b")] * 5]
     await provider.aclose()
