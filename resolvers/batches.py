@@ -53,7 +53,8 @@ class Batch(Generic[K, V]):
 
     def _dispatch(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        waiting = {key: futures for key, futures in waiting.items() if futures}
+        # Readers may have gone, all of them.
+        waiting = {key: futures for key, futures in waiting.items() if any(not future.done() for future in futures)}
         if waiting:
             task = asyncio.create_task(self._settle(waiting))
             self._fetching.add(task)

@@ -75,6 +75,20 @@ async def test_the_first_reader_leaves_the_others_what_it_collected_when_it_is_c
     assert squares.calls == [[6, 7]]
 
 
+async def test_nothing_is_fetched_for_readers_who_have_all_gone() -> None:
+    squares = Squares()
+    batch = Batch(squares.fetch)
+    readers = [asyncio.create_task(batch.load(key)) for key in (1, 2)]
+    await asyncio.sleep(0)
+    assert batch.is_gathering
+    for reader in readers:
+        reader.cancel()
+    await asyncio.wait(readers)
+    await asyncio.sleep(0.01)
+    assert not squares.calls
+    assert await batch.load(3) == 9
+
+
 async def test_whoever_is_alone_and_cancelled_leaves_room_for_the_next() -> None:
     squares = Squares()
     batch = Batch(squares.fetch)
