@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from sys import getsizeof
 
 from core.errors import StartupRefused
 
@@ -45,14 +46,14 @@ class PersistedDocuments:
 
     def register(self, digest: str, text: str) -> None:
         """Keep a document, whose SHA-256 the caller has checked."""
-        size = len(text.encode())
+        size = getsizeof(text)
         if digest in self._trusted or digest in self._registered or size > MAX_REGISTERED_BYTES:
             return
         self._registered[digest] = text
         self._registered_bytes += size
         while len(self._registered) > MAX_REGISTERED or self._registered_bytes > MAX_REGISTERED_BYTES:
             _, oldest = self._registered.popitem(last=False)
-            self._registered_bytes -= len(oldest.encode())
+            self._registered_bytes -= getsizeof(oldest)
 
 
 def digest_of(text: str) -> str:

@@ -29,10 +29,12 @@ def test_the_longest_unused_goes_first_when_there_are_too_many(monkeypatch: pyte
 
 
 def test_the_bytes_of_all_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persisted_documents, "MAX_REGISTERED_BYTES", 10)
+    # One wide character takes as much as four others, and has all beside it take as much.
+    narrow, wide = "a" * 4_000, "b" * 999 + "\U0001f600"
+    monkeypatch.setattr(persisted_documents, "MAX_REGISTERED_BYTES", 9_000)
     documents = PersistedDocuments()
-    register(documents, "aaaa", "éé", "bbbb", "c" * 11)
-    assert kept(documents, "aaaa", "éé", "bbbb", "c" * 11) == [False, True, True, False]
+    register(documents, narrow, wide, "c" * 4_000, "d" * 9_000)
+    assert kept(documents, narrow, wide, "c" * 4_000, "d" * 9_000) == [False, True, True, False]
 
 
 def test_a_manifest_is_never_let_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
