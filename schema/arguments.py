@@ -23,17 +23,23 @@ from graphql import (
 )
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource
+from strawberry.relay import GlobalID
 from strawberry.schema.schema_converter import GraphQLCoreConverter, get_arguments
 from strawberry.types import Info
+from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 
-from schema.leaves import LongWay
+from schema.shortcuts import LongWay
 
 NOTHING_GIVEN = VariableValues({}, {})
 
 
 def _is_leaf(kind: GraphQLInputType) -> bool:
     return is_leaf_type(get_nullable_type(kind))
+
+
+def _is_global_id(kind: Any) -> bool:
+    return kind is GlobalID or (isinstance(kind, StrawberryOptional) and kind.of_type is GlobalID)
 
 
 class Variables:
@@ -101,6 +107,8 @@ class Arguments:
     def _find_names(self) -> dict[str, str] | None:
         """By what the resolver calls each argument, if all of them are leaves, with which nothing is to be done."""
         if not all(_is_leaf(argument.type) for argument in self._definition.args.values()):
+            return None
+        if any(argument.is_maybe or _is_global_id(argument.type) for argument in self._field.arguments):
             return None
         name_of = self._converter.config.name_converter.from_argument
         return {name_of(argument): argument.python_name for argument in self._field.arguments}

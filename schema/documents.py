@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from sys import getsizeof
 from typing import Any
 
 from cachetools import LRUCache
@@ -24,7 +25,9 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from core.errors import CostExceeded
 from schema.event_encoder import KnownLeaves
 from schema.measures import LIMITS, Measures, Measuring, size_of
+from schema.operations import Operation
 from schema.plans import Plan
+from schema.shortcuts import Allowance
 
 # Far beyond what people and generators write; text that is longer belongs into variables.
 MAX_CHARS = 400_000
@@ -40,8 +43,12 @@ _MEASURED = 16
 
 # Room for several hundred documents such as applications send.
 CACHE_BYTES = 64_000_000
-# What a token takes in memory, with the node that it became a part of, and its part of a plan.
-_BYTES_PER_TOKEN = 1_200
+# What a token takes in memory, with the node that it became a part of.
+_BYTES_PER_TOKEN = 450
+# What may be kept for a document's operations: plans, and what is known of events. It is more than each of the fields
+# takes that stand in the text.
+_KEPT_BYTES_PER_TOKEN = 750
+_BYTES_PER_DOCUMENT = 4_000
 # No document may drive out more than a twentieth of the others.
 _LARGEST_SHARE = 20
 
@@ -87,6 +94,8 @@ class Document:
         # For each operation the variables on which the sizes of its pages depend.
         self._sizing: dict[int, list[str]] = {}
         self._measured: LRUCache[Any, Measures] = LRUCache(_MEASURED)
+        # What is kept for its operations, whichever are executed.
+        self._allowance = Allowance(_BYTES_PER_DOCUMENT + node.token_count * _KEPT_BYTES_PER_TOKEN)
         self._plans: dict[int, Plan | None] = {}
         self._leaves: dict[int, KnownLeaves] = {}
 
@@ -105,8 +114,13 @@ class Document:
             self._plans[number] = None
             # What is wrong with an operation is told when it is executed.
             with suppress(Exception):
-                self._plans[number] = Plan(self._schema, self.node, operation)
+                self._plans[number] = self._planned(operation)
         return self._plans[number]
+
+    def _planned(self, operation: OperationDefinitionNode) -> Plan | None:
+        if self.measure(operation, {}).directives:
+            return None
+        return Plan(Operation(self._schema, operation, self._fragments, self._allowance))
 
     def leaves(self, operation: OperationDefinitionNode) -> KnownLeaves | None:
         """What is known of the events of one of the document's subscriptions, for all who send it; None where that
@@ -115,7 +129,7 @@ class Document:
         is_own = any(operation is own for own in self.operations)
         if not is_own or self.measure(operation, {}).directives:
             return None
-        return self._leaves.setdefault(id(operation), {})
+        return self._leaves.setdefault(id(operation), KnownLeaves(self._allowance))
 
     def measure(self, operation: OperationDefinitionNode, given: Mapping[str, Any]) -> Measures:
         """How much one of the document's operations asks for, with the variables that were ``given``."""
@@ -208,4 +222,6 @@ def _size(document: Document) -> int:
     """An estimate in bytes, which errs on the large side. Comments are tokens that are kept, but not counted."""
     assert document.node.loc is not None
     text = document.node.loc.source.body
-    return len(text) + (document.node.token_count + text.count("#")) * _BYTES_PER_TOKEN
+    # Literals and comments are copied out of the text, of which one wide character makes all others as wide.
+    size = _BYTES_PER_DOCUMENT + 2 * getsizeof(text) + text.count("#") * _BYTES_PER_TOKEN
+    return size + document.node.token_count * (_BYTES_PER_TOKEN + _KEPT_BYTES_PER_TOKEN)

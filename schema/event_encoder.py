@@ -6,6 +6,9 @@ that could make a difference (fields with resolvers of their own, arguments, obj
 short way, and the caller is to go the long one.
 """
 
+import math
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -19,7 +22,8 @@ from graphql.execution import Executor
 from graphql.execution.collect_fields import CollectedFields, FieldDetails, collect_fields, collect_subfields
 from strawberry.types.base import get_object_definition
 
-from schema.leaves import Leaf, LongWay, leaf_of, value_of
+from schema.leaves import Leaf, leaf_of, value_of
+from schema.shortcuts import BYTES_PER_LEAF, Allowance, LongWay
 
 
 class _Root(NamedTuple):
@@ -30,8 +34,23 @@ class _Root(NamedTuple):
     fields: list[FieldDetails]
 
 
-KnownLeaves = dict[type, list[Leaf] | None]
-"""How to answer events, by their class; None: the long way."""
+class KnownLeaves:
+    """How to answer events, by their class; None: the long way."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        """``allowance``: what it may take in memory."""
+        self._allowance = allowance
+        self._by_kind: dict[type, list[Leaf] | None] = {}
+
+    def of(self, kind: type, find: Callable[[type], list[Leaf]]) -> list[Leaf] | None:
+        """Those of a class, which ``find`` finds once; it raises LongWay or a GraphQLError where there are none."""
+        if kind not in self._by_kind:
+            self._by_kind[kind] = None
+            with suppress(LongWay, GraphQLError, RecursionError):
+                leaves = find(kind)
+                self._allowance.take(len(leaves) * BYTES_PER_LEAF)
+                self._by_kind[kind] = leaves
+        return self._by_kind[kind]
 
 
 class EventEncoder:
@@ -41,15 +60,11 @@ class EventEncoder:
         """``known``: what others have found out about the same operation, and may be told."""
         self._executor = executor
         self._root = _root_field(executor)
-        self._leaves: KnownLeaves = {} if known is None or self._root is None else known
+        self._known = KnownLeaves(Allowance(math.inf)) if known is None else known
 
     def encode(self, event: object) -> dict[str, Any] | None:
         """The answer's ``data``, for an encoder of JSON; None where the executor has to find it, and its errors."""
-        kind = type(event)
-        if kind not in self._leaves:
-            self._leaves[kind] = self._compile(kind)
-        leaves = self._leaves[kind]
-        if leaves is None or self._root is None:
+        if self._root is None or (leaves := self._known.of(type(event), self._leaves_of)) is None:
             return None
         try:
             return {self._root.key: {leaf.key: value_of(event, leaf) for leaf in leaves}}
@@ -57,26 +72,24 @@ class EventEncoder:
             # Whatever it was, the executor knows how to tell the client.
             return None
 
-    def _compile(self, kind: type) -> list[Leaf] | None:
+    def _leaves_of(self, kind: type) -> list[Leaf]:
+        """See `KnownLeaves.of`."""
         definition, executor = get_object_definition(kind), self._executor
         if definition is None or self._root is None:
-            return None
+            raise LongWay
         runtime_type = executor.schema.get_type(definition.name)
         if not isinstance(runtime_type, GraphQLObjectType) or not _may_be(executor, self._root.type, runtime_type):
-            return None
-        try:
-            collected = collect_subfields(
-                executor.schema,
-                executor.fragments,
-                executor.variable_values,
-                executor.operation,
-                runtime_type,
-                self._root.fields,
-                executor.hide_suggestions,
-            )
-            return [leaf_of(runtime_type, key, fields) for key, fields in _grouped(collected).items()]
-        except (LongWay, GraphQLError, RecursionError):
-            return None
+            raise LongWay
+        collected = collect_subfields(
+            executor.schema,
+            executor.fragments,
+            executor.variable_values,
+            executor.operation,
+            runtime_type,
+            self._root.fields,
+            executor.hide_suggestions,
+        )
+        return [leaf_of(runtime_type, key, fields) for key, fields in _grouped(collected).items()]
 
 
 def _may_be(executor: Executor[Any], wanted: GraphQLNamedOutputType, kind: GraphQLObjectType) -> bool:

@@ -235,7 +235,8 @@ class Schema(strawberry.Schema):
     def _plan_of(self, context: ExecutionContext) -> Plan | None:
         document = self.documents.find(context.query or "")
         operation = get_operation_ast(document.node, context._provided_operation_name) if document else None
-        return document.plan(operation) if document and operation else None
+        plan = document.plan(operation) if document and operation else None
+        return None if plan is None or plan.is_put_aside() else plan
 
     async def _handle_execution_result(
         self, context: ExecutionContext, result: Any, extensions_runner: SchemaExtensionsRunner, **options: Any

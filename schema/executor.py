@@ -22,7 +22,8 @@ from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from resolvers.context import Context
-from schema.leaves import Leaf, LongWay, answers_of, columns_of, leaf_of, value_of
+from schema.leaves import Leaf, answers_of, columns_of, leaf_of, value_of
+from schema.shortcuts import LongWay
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):

@@ -32,6 +32,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from schema.scalars import are_utc, print_datetime
+from schema.shortcuts import LongWay
 
 
 class Leaf(NamedTuple):
@@ -42,10 +43,6 @@ class Leaf(NamedTuple):
     attribute: str
     is_nullable: bool
     coerce: Callable[[Any], Any]
-
-
-class LongWay(Exception):
-    """The executor has to do it."""
 
 
 def leaf_of(parent: GraphQLObjectType, key: str, fields: list[FieldDetails]) -> Leaf:

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 from graphql import (
-    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     GraphQLField,
@@ -19,16 +18,9 @@ from graphql.type.definition import GraphQLResolveInfoHelpers
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from schema.arguments import NOTHING_GIVEN
-from schema.leaves import LongWay
+from schema.shortcuts import BYTES_PER_LEAF, BYTES_PER_OPERATION, Allowance, LongWay
 
 Details = list[FieldDetails]
-
-# What a plan may take in memory for each token of its document, so that fragments within fragments make no giants of
-# texts: more than the fields of any that spreads no fragment twice.
-_BYTES_PER_TOKEN = 750
-# What fields take at most: any, and besides that one that is more than a leaf that is read from an attribute.
-_BYTES_PER_LEAF = 130
-_BYTES_PER_FIELD = 1_100
 
 
 def _no_help(*_: object) -> Any:
@@ -46,38 +38,36 @@ class Asked(NamedTuple):
 
 
 class Operation:
-    """One query of a document, and what is the same for all of its fields."""
+    """One operation of a document, and what is the same for all of its fields."""
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) -> None:
-        self.schema, self.node = schema, node
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        node: OperationDefinitionNode,
+        fragments: dict[str, FragmentDefinitionNode],
+        allowance: Allowance,
+    ) -> None:
+        """``fragments``: of the document, by name. ``allowance``: what the plan may take in memory.
+
+        Raises:
+            LongWay: there is too little left of that.
+        """
+        allowance.take(BYTES_PER_OPERATION + len(fragments) * BYTES_PER_LEAF)
+        self.schema, self.node, self.allowance = schema, node, allowance
         self.converter: GraphQLCoreConverter = schema._strawberry_schema.schema_converter  # type: ignore[attr-defined]
-        self.fragments = {
-            definition.name.value: definition
-            for definition in document.definitions
-            if isinstance(definition, FragmentDefinitionNode)
-        }
-        self._details = {name: FragmentDetails(definition) for name, definition in self.fragments.items()}
-        self._bytes_left = document.token_count * _BYTES_PER_TOKEN
+        self._fragments = fragments
+        self._details = {name: FragmentDetails(definition) for name, definition in fragments.items()}
 
     def fields(self, kind: GraphQLObjectType, within: Details | None = None) -> dict[str, Details]:
         """What is selected of an object of type ``kind``: that of the operation, or of the fields ``within`` which it
-        is selected. Raises LongWay for too much in all.
+        is selected. Raises LongWay for more than is allowed.
         """
         if within is None:
             found = collect_fields(self.schema, self._details, NOTHING_GIVEN, kind, self.node)
         else:
             found = collect_subfields(self.schema, self._details, NOTHING_GIVEN, self.node, kind, within)
-        self._take(len(found.grouped_field_set) * _BYTES_PER_LEAF)
+        self.allowance.take(len(found.grouped_field_set) * BYTES_PER_LEAF)
         return found.grouped_field_set
-
-    def count(self) -> None:
-        """One of the fields is no mere leaf that is read from an attribute. Raises LongWay for too many of these."""
-        self._take(_BYTES_PER_FIELD)
-
-    def _take(self, size: int) -> None:
-        self._bytes_left -= size
-        if self._bytes_left < 0:
-            raise LongWay
 
     def info(
         self, parent: GraphQLObjectType, field: GraphQLField, nodes: list[FieldNode], asked: Asked, path: Path
@@ -90,7 +80,7 @@ class Operation:
             parent,
             path,
             self.schema,
-            self.fragments,
+            self._fragments,
             None,
             self.node,
             asked.variables,

@@ -9,22 +9,20 @@ queries change nothing, so they can be called again; those that are no coroutine
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from graphql import (
-    DocumentNode,
+    FieldNode,
+    GraphQLField,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLSchema,
-    OperationDefinitionNode,
     OperationType,
     Undefined,
     get_nullable_type,
     is_leaf_type,
-    print_ast,
 )
 from graphql.pyutils import Path
 from strawberry.schema.schema_converter import GraphQLCoreConverter
@@ -33,36 +31,81 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from schema.arguments import Arguments, Variables
-from schema.leaves import Columns, Leaf, LongWay, answers_of, coercion, columns_of, leaf_of, value_of
+from schema.leaves import Columns, Leaf, answers_of, coercion, columns_of, leaf_of, value_of
 from schema.operations import Asked, Details, Operation
+from schema.shortcuts import BYTES_PER_FIELD, LongWay
+
+# So many queries in a row at most are executed instead of answered by a plan that keeps failing.
+MOST_PUT_ASIDE = 64
 
 
 class Plan:
     """How to answer a query."""
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) -> None:
-        """Raises LongWay where there is no plan for it: for what is no query, and where directives may decide."""
-        if node.operation is not OperationType.QUERY or "@" in print_ast(document):
+    def __init__(self, operation: Operation) -> None:
+        """For one without directives. Raises LongWay where there is no plan for it, as for what is no query."""
+        kind = operation.schema.query_type
+        if operation.node.operation is not OperationType.QUERY or kind is None:
             raise LongWay
-        operation = Operation(schema, document, node)
-        assert schema.query_type is not None
-        self._variables = Variables(schema, node)
-        self._root = _Object(operation, schema.query_type, operation.fields(schema.query_type))
+        self._variables = Variables(operation.schema, operation.node)
+        self._root = _Object(_Planning(operation), kind, operation.fields(kind))
+        # How often it has failed since it had an answer, and how many queries it leaves to graphql-core for that.
+        self._failures = self._put_aside = 0
+
+    def is_put_aside(self) -> bool:
+        """Whether this query is to be executed instead, as earlier ones had to be: what a plan failed for, such as a
+        field that is not for its reader, is mostly there the next time, too, and all would be done twice again.
+        """
+        if not self._put_aside:
+            return False
+        self._put_aside -= 1
+        return True
 
     async def answer(self, context: Any, given: dict[str, Any] | None) -> dict[str, Any]:
         """The data, for an encoder of JSON: `scalars.write_json`. Raises LongWay or anything else where the query is to
         be executed instead; nothing of it goes on then.
         """
-        asked = Asked(context, self._variables.coerce(given or {}))
+        try:
+            answer = await self._answer(Asked(context, self._variables.coerce(given or {})))
+        except Exception:
+            self._failures += 1
+            self._put_aside = min(2**self._failures, MOST_PUT_ASIDE)
+            raise
+        self._failures = 0
+        return answer
+
+    async def _answer(self, asked: Asked) -> dict[str, Any]:
         if self._root.is_async:
             return await self._root.answer_later(None, asked, None)
         return self._root.answer(None, asked, None)
 
 
+class _Planning:
+    """What a plan is made with. What fragments select is planned once, in however many places they are spread."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self._objects: dict[Hashable, _Object] = {}
+        self._arguments: dict[Hashable, Arguments] = {}
+
+    def object(self, kind: GraphQLObjectType, details: Details) -> "_Object":
+        """What is asked of the objects that fields come to."""
+        key = kind.name, *(id(detail.node) for detail in details)
+        if key not in self._objects:
+            self._objects[key] = _Object(self, kind, self.operation.fields(kind, details))
+        return self._objects[key]
+
+    def arguments(self, field: StrawberryField, definition: GraphQLField, node: FieldNode) -> Arguments:
+        key = id(definition), id(node)
+        if key not in self._arguments:
+            self._arguments[key] = Arguments(self.operation.converter, field, definition, node)
+        return self._arguments[key]
+
+
 class _Object:
     """Objects of one type, of each of which the same is asked."""
 
-    def __init__(self, operation: Operation, kind: GraphQLObjectType, fields: Mapping[str, Details]) -> None:
+    def __init__(self, planning: _Planning, kind: GraphQLObjectType, fields: Mapping[str, Details]) -> None:
         definition = kind.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
         if not isinstance(definition, StrawberryObjectDefinition):
             raise LongWay
@@ -75,7 +118,7 @@ class _Object:
             try:
                 self.leaves.append(leaf_of(kind, key, details))
             except LongWay:
-                others.append(_Field(operation, kind, key, details))
+                others.append(_Field(planning, kind, key, details))
         self._now = [field for field in others if not field.is_async]
         self._later = [field for field in others if field.is_async]
         self.is_async = bool(self._later)
@@ -115,18 +158,19 @@ async def _all(waiting: Sequence[Awaitable[Any]]) -> list[Any]:
 class _Field:
     """A field that is more than a leaf that is read from an attribute."""
 
-    def __init__(self, operation: Operation, parent: GraphQLObjectType, key: str, details: Details) -> None:
+    def __init__(self, planning: _Planning, parent: GraphQLObjectType, key: str, details: Details) -> None:
+        operation = planning.operation
         definition = operation.schema.get_field(parent, details[0].node.name.value)
         field = definition and definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
         if definition is None or not isinstance(field, StrawberryField) or field.extensions:
             raise LongWay
-        operation.count()
+        operation.allowance.take(BYTES_PER_FIELD)
         self.key = key
         self._operation, self._parent, self._definition, self._field = operation, parent, definition, field
         self._nodes = [detail.node for detail in details]
-        self._value = _value(operation, definition.type, details)
-        resolved = field.base_resolver is not None
-        self._arguments = Arguments(operation.converter, field, definition, self._nodes[0]) if resolved else None
+        self._value = _value(planning, definition.type, details)
+        is_resolved = field.base_resolver is not None
+        self._arguments = planning.arguments(field, definition, self._nodes[0]) if is_resolved else None
         self.is_async = field.is_async or self._value.is_async
 
     def answer(self, source: Any, asked: Asked, path: Path | None) -> Any:
@@ -224,19 +268,19 @@ class _ListValue(_Value):
         return await _all([self._item.complete_later(item, asked, at) for item, at in _placed(value, path)])
 
 
-def _placed(items: Any, path: Path) -> Iterator[tuple[Any, Path]]:
+def _placed(items: Any, path: Path) -> list[tuple[Any, Path]]:
     if not isinstance(items, list | tuple | Columns):
         raise LongWay
-    return ((item, Path(path, index, None)) for index, item in enumerate(items))
+    return [(item, Path(path, index, None)) for index, item in enumerate(items)]
 
 
-def _value(operation: Operation, type: GraphQLOutputType, details: Details) -> _Value:
+def _value(planning: _Planning, type: GraphQLOutputType, details: Details) -> _Value:
     """Raises LongWay for types whose objects are of one type or another."""
     is_nullable, kind = not isinstance(type, GraphQLNonNull), get_nullable_type(type)
     if isinstance(kind, GraphQLList):
-        return _ListValue(is_nullable, _value(operation, kind.of_type, details))
+        return _ListValue(is_nullable, _value(planning, kind.of_type, details))
     if isinstance(kind, GraphQLObjectType):
-        return _ObjectValue(is_nullable, _Object(operation, kind, operation.fields(kind, details)))
+        return _ObjectValue(is_nullable, planning.object(kind, details))
     if is_leaf_type(kind):
         return _LeafValue(is_nullable, coercion(kind))
     raise LongWay

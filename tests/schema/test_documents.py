@@ -9,11 +9,13 @@ from graphql import GraphQLSchema
 from core.errors import CostExceeded
 from schema.documents import MAX_CHARS, MAX_COMMENTS, MAX_TOKENS, Documents, InvalidDocument
 from schema.execution import Schema
+from schema.leaves import Leaf
 from schema.schema import schema
 from tests.e2e.endpoint import Mutation, Query, Subscription
 
 PROBE: GraphQLSchema = Schema(Query, Mutation, Subscription)._schema
 CACHE_BYTES = 1_000_000
+KINDS = [type(f"Event{number}", (), {}) for number in range(11)]
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def test_a_document_is_read_once(documents: Documents) -> None:
 
 
 def test_only_the_recent_ones_are_kept() -> None:
-    documents = Documents(PROBE, CACHE_BYTES // 5)
+    documents = Documents(PROBE, CACHE_BYTES // 4)
     regular = documents.get("{ requestId }")
     first = documents.get("{ a: __typename }")
     for number in range(100):
@@ -51,8 +53,14 @@ def test_invalid_documents_are_not_kept(documents: Documents) -> None:
 
 @pytest.mark.parametrize(
     "dense",
-    ["1 " * 20, "1\n#\n" * 20, '"xxxxxxxxxxxxxx" ' * 20],
-    ids=lambda dense: str(dense[:5]),
+    [
+        "1 " * 20,
+        "1\n#\n" * 20,
+        '"xxxxxxxxxxxxxx" ' * 20,
+        f'"{"x" * 8_000}\U0001f600"',
+        f"1\n#{'x' * 8_000}\U0001f600\n",
+    ],
+    ids=["tokens", "comments", "literals", "wide literals", "wide comments"],
 )
 def test_what_is_kept_has_a_limit_whatever_comes(dense: str) -> None:
     """Documents that are all different, and take the most memory for their length."""
@@ -98,6 +106,31 @@ def test_plans_have_room_in_it(dense: str, fragments: str) -> None:
         tracemalloc.stop()
     assert kept < 4 * CACHE_BYTES
     assert 0 < len(documents) < 100
+
+
+def test_all_operations_of_a_document_have_room_in_it_together() -> None:
+    documents = Documents(schema._schema, 18 * CACHE_BYTES)
+    names = [f"a{number}" for number in range(90)]
+    events = " ".join(f"{name}: seq" for name in names)
+    queries = " ".join(f'query Q{number} {{ run(id: "x") {{ ...R }} }}' for number in range(9))
+    followers = " ".join(f'subscription S{number} {{ runEvents(runId: "x") {{ ...E }} }}' for number in range(9))
+    fragments = f"fragment R on Run {{ agent {{ id }} thread {{ id }} }} fragment E on RunEvent {{ {events} }}"
+    tracemalloc.start()
+    try:
+        for number in range(30):
+            document = documents.get(f"{queries} {followers} {fragments} # {number}")
+            for operation in document.operations:
+                document.plan(operation)
+                if leaves := document.leaves(operation):
+                    for kind in KINDS:
+                        leaves.of(kind, lambda _: [Leaf(name, None, name, False, str) for name in names])
+        del document
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 18 * CACHE_BYTES
+    assert 0 < len(documents) < 30
 
 
 @pytest.mark.parametrize(

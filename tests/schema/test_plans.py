@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from itertools import pairwise
 from typing import Annotated, Any
 
 import orjson
@@ -12,7 +13,6 @@ import pytest
 import strawberry
 from graphql import (
     ExecutionResult,
-    OperationDefinitionNode,
     OverlappingFieldsCanBeMergedRule,
     execute,
     parse,
@@ -20,11 +20,15 @@ from graphql import (
 )
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from strawberry.relay import GlobalID
 
+from schema import plans
+from schema.arguments import Arguments
+from schema.documents import Document
 from schema.execution import Schema
-from schema.leaves import LongWay
 from schema.plans import Plan
 from schema.scalars import JSON
+from schema.shortcuts import LongWay
 
 
 @strawberry.enum
@@ -68,6 +72,10 @@ class Box(Named):
     async def told(self, words: list[str], size: Size | None = None, colour: Colour = Colour.RED) -> str:
         said, words[:] = f"{words} {size} {colour}", []
         return said
+
+    @strawberry.field
+    def given(self, maybe: strawberry.Maybe[int | None] = None, id: GlobalID | None = None) -> str:
+        return f"{maybe} {id!r}"
 
     @strawberry.field
     def first(self) -> "Box":
@@ -144,13 +152,14 @@ class Mutation:
 SCHEMA = Schema(Query, Mutation, types=[Lid])
 HEAD = """
 query ($named: String, $times: Int = 2,
-       $first: Int! = 1, $words: [String!] = ["x"], $size: Size, $colour: Colour! = BLUE)
+       $first: Int! = 1, $words: [String!] = ["x"], $size: Size, $colour: Colour! = BLUE, $id: ID)
 """
 COMMON = "fragment Common on Named { name kind: __typename ... on Box { colour } ... on Lid { depth } }"
 FIELDS = [
     *("name", "at", "colour", "content", "labels", "__typename", "shout", "shout(times: 3)", "shout(times: $times)"),
     *("shout(times: null)", "risky", "path", "told(words: [])", 'told(words: "a", size: {height: 3}, colour: BLUE)'),
     *("told(words: $words, size: $size, colour: $colour)", 'told(words: ["b", "c"], size: {width: $first})'),
+    *("given", "given(maybe: $times)", "given(maybe: null, id: $id)", 'given(maybe: 1, id: "VXNlcjox")'),
     *("lid { name depth }", "lid { ...Common }", "lids { depth }", "lids { ...Common __typename }", "...Common"),
 ]
 # Now and then a value of a wrong type, or none where there must be one.
@@ -188,6 +197,7 @@ GIVEN = st.fixed_dictionaries(
         "words": st.none() | st.just(["y", "z"]) | st.just("one") | st.just([None]),
         "size": st.none() | st.just({"width": 2, "height": None}) | st.just({"depth": 1}),
         "colour": st.sampled_from(["RED", "BLUE", "GREEN", None]),
+        "id": st.none() | st.just("VXNlcjox") | st.just("nobody"),
     },
 )
 
@@ -211,11 +221,14 @@ def a_box(**values: Any) -> Box:
     return Box(**plain | {"lids": [], "within": [], "error": None} | values)
 
 
-def planned(document: str) -> Plan:
-    """Raises LongWay."""
-    node = parse(document)
-    [operation] = [part for part in node.definitions if isinstance(part, OperationDefinitionNode)]
-    return Plan(SCHEMA._schema, node, operation)
+def planned(text: str) -> Plan:
+    """Raises LongWay where there is no plan."""
+    document = Document(SCHEMA._schema, parse(text))
+    [operation] = document.operations
+    plan = document.plan(operation)
+    if plan is None:
+        raise LongWay
+    return plan
 
 
 async def executed(document: str, context: Asker, given: dict[str, Any]) -> ExecutionResult:
@@ -288,14 +301,36 @@ def test_there_is_one_however_much_is_asked_of_an_object_and_where_fragments_are
     planned(f"{{ box {{ {places} }} }} fragment Box on Box {{ {asked} }} fragment Lid on Lid {{ name depth }}")
 
 
-def test_there_is_none_for_what_fragments_blow_up() -> None:
-    """What is never executed, as it stands in a list of nothing, costs its sender next to nothing."""
-    parts = "".join(
+def test_what_stands_in_a_fragment_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read an argument takes the longer the longer it is, and fragments in fragments are spread without end."""
+    read = 0
+
+    class Counted(Arguments):
+        def __init__(self, *args: Any) -> None:
+            nonlocal read
+            read += 1
+            super().__init__(*args)
+
+    monkeypatch.setattr(plans, "Arguments", Counted)
+    levels = "".join(
         f" fragment F{level} on Box {{ a: boxes(first: 0) {{ ...F{level + 1} }} b: boxes {{ ...F{level + 1} }} }}"
-        for level in range(40)
+        for level in range(18)
     )
+    planned(f'{{ box {{ ...F0 }} }}{levels} fragment F18 on Box {{ told(words: ["{"x" * 10_000}"]) }}')
+    assert read == 2 * 18 + 2
+
+
+def test_there_is_none_for_what_fragments_blow_up() -> None:
+    """Each pair of them, being merged, asks for something that no other does."""
+    count, depth = 12, 16
+    within = "boxes { " * depth + "name" + " }" * depth
+    fragments = "".join(f" fragment F{number} on Box {{ {within} }}" for number in range(count))
+    pairs = " ".join(
+        f"a{one}_{other}: first {{ ...F{one} ...F{other} }}" for one in range(count) for other in range(one)
+    )
+    planned(f"{{ box {{ a: first {{ ...F0 ...F1 }} }} }}{fragments}")
     with pytest.raises(LongWay):
-        planned(f"{{ box {{ ...F0 }} }}{parts} fragment F40 on Box {{ name }}")
+        planned(f"{{ box {{ {pairs} }} }}{fragments}")
 
 
 @pytest.mark.parametrize(
@@ -323,6 +358,24 @@ async def test_nothing_goes_on_when_a_plan_has_failed() -> None:
         await planned("{ fails slow }").answer(asker, None)
     assert asker.begun == ["slow"]
     assert asker.waited == 5
+
+
+async def test_one_that_keeps_failing_is_put_aside_and_tried_again_now_and_then() -> None:
+    """Everything but what fails would be done twice otherwise, each time."""
+    plan, broken = planned("{ box { name risky } }"), Asker(a_box(error=ValueError("no")))
+    tried = []
+    for number in range(300):
+        if not plan.is_put_aside():
+            tried.append(number)
+            with pytest.raises(ValueError, match="no"):
+                await plan.answer(broken, None)
+    pauses = [later - earlier - 1 for earlier, later in pairwise(tried)]
+    assert pauses == [2, 4, 8, 16, 32, 64, 64, 64]
+    while plan.is_put_aside():
+        pass
+    for _ in range(9):
+        assert not plan.is_put_aside()
+        assert await plan.answer(Asker(a_box()), None)
 
 
 async def test_siblings_wait_at_the_same_time() -> None:
