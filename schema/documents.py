@@ -48,6 +48,7 @@ _BYTES_PER_TOKEN = 450
 # What may be kept for a document's operations: plans, and what is known of events. It is more than each of the fields
 # takes that stand in the text.
 _KEPT_BYTES_PER_TOKEN = 750
+# The same for any document, however short.
 _BYTES_PER_DOCUMENT = 4_000
 # No document may drive out more than a twentieth of the others.
 _LARGEST_SHARE = 20

@@ -35,7 +35,7 @@ from schema.leaves import Columns, Leaf, answers_of, coercion, columns_of, leaf_
 from schema.operations import Asked, Details, Operation
 from schema.shortcuts import BYTES_PER_FIELD, LongWay
 
-# So many queries in a row at most are executed instead of answered by a plan that keeps failing.
+# So many queries in a row at most are not answered by a plan that keeps failing.
 MOST_PUT_ASIDE = 64
 
 
@@ -49,8 +49,8 @@ class Plan:
             raise LongWay
         self._variables = Variables(operation.schema, operation.node)
         self._root = _Object(_Planning(operation), kind, operation.fields(kind))
-        # How often it has failed since it had an answer, and how many queries it leaves to graphql-core for that.
-        self._failures = self._put_aside = 0
+        # How many queries are left to graphql-core, and were when it failed last: twice as many each time.
+        self._put_aside, self._pause = 0, 1
 
     def is_put_aside(self) -> bool:
         """Whether this query is to be executed instead, as earlier ones had to be: what a plan failed for, such as a
@@ -68,10 +68,9 @@ class Plan:
         try:
             answer = await self._answer(Asked(context, self._variables.coerce(given or {})))
         except Exception:
-            self._failures += 1
-            self._put_aside = min(2**self._failures, MOST_PUT_ASIDE)
+            self._put_aside = self._pause = min(2 * self._pause, MOST_PUT_ASIDE)
             raise
-        self._failures = 0
+        self._pause = 1
         return answer
 
     async def _answer(self, asked: Asked) -> dict[str, Any]:
@@ -96,6 +95,7 @@ class _Planning:
         return self._objects[key]
 
     def arguments(self, field: StrawberryField, definition: GraphQLField, node: FieldNode) -> Arguments:
+        """Those of a field as it stands in the text, which may be long."""
         key = id(definition), id(node)
         if key not in self._arguments:
             self._arguments[key] = Arguments(self.operation.converter, field, definition, node)
