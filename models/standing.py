@@ -10,9 +10,7 @@ from typing import TypeAlias
 import asyncpg
 import structlog
 
-from models.database import open_connection
-
-__all__ = ["CONNECTION_ERRORS", "RECONNECT_S", "SessionConnection", "Standing", "connect", "keep"]
+from models.database import is_transient, open_connection
 
 SessionConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -23,8 +21,6 @@ PING_S = 3.0
 
 # When a machine vanishes, the server finds out within 11 s; by its system's defaults the locks would stay for 2 hours.
 _KEEP_ALIVE = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
-
-CONNECTION_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 _log = structlog.get_logger(__name__)
 
@@ -59,7 +55,7 @@ class Standing:
 async def connect(database_url: str, prepare: Callable[[SessionConnection], Awaitable[None]]) -> SessionConnection:
     """A connection for which ``prepare`` has done what is to hold as long as it stands, such as taking a lock.
 
-    Raises one of `CONNECTION_ERRORS`.
+    Raises OSError, TimeoutError, or one of asyncpg's errors.
     """
     async with asyncio.timeout(CONNECT_S):
         connection = await open_connection(database_url)
@@ -78,15 +74,18 @@ async def keep(
     standing: Standing,
     connection: "SessionConnection | None" = None,
 ) -> None:
-    """Keep such a connection until cancelled, beginning with ``connection``: one that is lost is made anew."""
+    """Keep such a connection until cancelled, beginning with ``connection``: one that is lost is made anew, whatever
+    was the matter with it. Who lost it for good would live on without a lock, and hear nothing.
+    """
     delay = RECONNECT_S[0]
     while True:
         try:
             connection = connection or await connect(database_url, prepare)
             standing.begin()
             await _until_lost(connection)
-        except CONNECTION_ERRORS as error:
-            _log.warning("a connection that has to stand was lost", error=repr(error))
+        except Exception as error:
+            is_known = is_transient(error) or isinstance(error, asyncpg.PostgresError)
+            _log.warning("a connection that has to stand was lost", error=repr(error), exc_info=not is_known)
         finally:
             if connection is not None:
                 connection.terminate()
