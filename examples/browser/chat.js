@@ -4,9 +4,9 @@ import { Synapse, documentId } from "./synapse.js";
 
 const RETRIES = 5;
 
-const session = await newSession();
 const synapse = new Synapse(newSession);
-const [startRun, runEvents] = await Promise.all(["StartRun", "RunEvents"].map(trustedId));
+// Awaited where it is needed: somebody may be quicker with their first message than this.
+const ready = prepare();
 const form = document.getElementById("form");
 let threadId = null;
 
@@ -23,7 +23,8 @@ form.addEventListener("submit", async (submit) => {
 });
 
 async function answer(message) {
-  const variables = { agentId: session.agentId, message, threadId };
+  const { agentId, startRun } = await ready;
+  const variables = { agentId, message, threadId };
   const { value } = await synapse.run(startRun, variables).next();
   const result = value.startRun;
   if (result.__typename !== "StartRunPayload") throw new Error(result.message);
@@ -33,6 +34,7 @@ async function answer(message) {
 
 /** Shows what the agent says. After a lost connection it goes on with what came last. */
 async function follow(runId, element) {
+  const { runEvents } = await ready;
   let pieces = [];
   let after = 0;
   for (let failures = 0; ; ) {
@@ -61,6 +63,14 @@ function show(className, text) {
   element.textContent = text;
   document.getElementById("messages").append(element);
   return element;
+}
+
+async function prepare() {
+  const [{ agentId }, startRun, runEvents] = await Promise.all([
+    newSession(),
+    ...["StartRun", "RunEvents"].map(trustedId),
+  ]);
+  return { agentId, startRun, runEvents };
 }
 
 async function newSession() {

@@ -1,7 +1,8 @@
 // browser_example.mjs URL MESSAGE...
 //
 // Opens the example page at URL in a headless Chromium as two people with cookies of their own; the first one sends each
-// MESSAGE, and the second one the first of them. Prints what was seen as one JSON object:
+// MESSAGE, and the second one the first of them, before the page's server has said who they are. Prints what was seen as
+// one JSON object:
 //
 //   shown        for each person, the class and text of all that the page shows
 //   requests     addresses of all requests, sockets included
@@ -14,7 +15,7 @@ const [url, ...messages] = process.argv.slice(2);
 
 const browser = await launch();
 try {
-  const talks = [await talk(messages), await talk(messages.slice(0, 1))];
+  const talks = [await talk(messages), await talk(messages.slice(0, 1), { sessionTakesMs: 1000 })];
   const all = (part) => talks.flatMap((talk) => talk[part]);
   const shown = talks.map((talk) => talk.shown);
   const sent = all("sent").filter(({ type }) => type === "subscribe").map(({ payload }) => payload);
@@ -23,9 +24,13 @@ try {
   await browser.close();
 }
 
-async function talk(said) {
+async function talk(said, { sessionTakesMs = 0 } = {}) {
   const page = await (await browser.newContext()).newPage();
   const log = watch(page);
+  await page.route("**/session", async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, sessionTakesMs));
+    await route.continue();
+  });
   await page.goto(url);
   for (const message of said) {
     const answered = page.locator("[data-status]");
