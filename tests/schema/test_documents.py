@@ -2,6 +2,8 @@
 
 import gc
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from graphql import GraphQLSchema
@@ -16,6 +18,19 @@ from tests.e2e.endpoint import Mutation, Query, Subscription
 PROBE: GraphQLSchema = Schema(Query, Mutation, Subscription)._schema
 CACHE_BYTES = 1_000_000
 KINDS = [type(f"Event{number}", (), {}) for number in range(11)]
+
+
+@contextmanager
+def keeping_less_than(limit: int) -> Iterator[None]:
+    """What the block leaves behind takes fewer bytes."""
+    tracemalloc.start()
+    try:
+        yield
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < limit
 
 
 @pytest.fixture
@@ -65,17 +80,11 @@ def test_invalid_documents_are_not_kept(documents: Documents) -> None:
 def test_what_is_kept_has_a_limit_whatever_comes(dense: str) -> None:
     """Documents that are all different, and take the most memory for their length."""
     documents = Documents(schema._schema, 2 * CACHE_BYTES)
-    tracemalloc.start()
-    try:
+    with keeping_less_than(2 * CACHE_BYTES):
         for number in range(50):
             documents.get(
                 f'mutation {{startRun(input:{{agentId:"{number}",message:"",metadata:[{dense}]}}){{__typename}}}}'
             )
-        gc.collect()
-        kept, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert kept < 2 * CACHE_BYTES
     assert 0 < len(documents) < 50
 
 
@@ -94,17 +103,11 @@ def test_what_is_kept_has_a_limit_whatever_comes(dense: str) -> None:
 def test_plans_have_room_in_it(dense: str, fragments: str) -> None:
     documents = Documents(schema._schema, 4 * CACHE_BYTES)
     fields = " ".join(f"a{field}: {dense}" for field in range(9))
-    tracemalloc.start()
-    try:
+    with keeping_less_than(4 * CACHE_BYTES):
         for number in range(100):
             document = documents.get(f"{{ {fields} another{number}: __typename }} {fragments}")
             assert document.plan(document.operations[0])
         del document
-        gc.collect()
-        kept, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert kept < 4 * CACHE_BYTES
     assert 0 < len(documents) < 100
 
 
@@ -115,8 +118,7 @@ def test_all_operations_of_a_document_have_room_in_it_together() -> None:
     queries = " ".join(f'query Q{number} {{ run(id: "x") {{ ...R }} }}' for number in range(9))
     followers = " ".join(f'subscription S{number} {{ runEvents(runId: "x") {{ ...E }} }}' for number in range(9))
     fragments = f"fragment R on Run {{ agent {{ id }} thread {{ id }} }} fragment E on RunEvent {{ {events} }}"
-    tracemalloc.start()
-    try:
+    with keeping_less_than(18 * CACHE_BYTES):
         for number in range(30):
             document = documents.get(f"{queries} {followers} {fragments} # {number}")
             for operation in document.operations:
@@ -125,11 +127,6 @@ def test_all_operations_of_a_document_have_room_in_it_together() -> None:
                     for kind in KINDS:
                         leaves.of(kind, lambda _: [Leaf(name, None, name, False, str) for name in names])
         del document
-        gc.collect()
-        kept, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert kept < 18 * CACHE_BYTES
     assert 0 < len(documents) < 30
 
 

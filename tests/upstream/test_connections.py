@@ -1,3 +1,5 @@
+"""Telling connections from one another."""
+
 import socket
 
 from tests.upstream.connections import Ports, established
